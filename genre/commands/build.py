@@ -1,0 +1,142 @@
+"""The only place where configuration becomes objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback, Trainer
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+
+from genre.commands.callbacks import BestCheckpoint, History, KeepInterrupted, StepSeed, TrainingProgress
+from genre.data.clips import ClipSpec
+from genre.data.datamodule import GenreDataModule
+from genre.data.fingerprint import digest
+from genre.data.preparation import Progress
+from genre.errors import ConfigError, near_names
+from genre.models.base import GenreModule
+
+NOT_SHAPING = ("store_dir", "jobs", "in_memory", "root", "source")
+"""Settings of data that say where things are or how fast they go; the audio itself counts by its content."""
+
+MONITORED = ("val/loss", "val/clip_accuracy", "val/track_accuracy")
+
+
+@dataclass(frozen=True)
+class TrainerParts:
+    """A trainer and those of its callbacks that are asked for things afterwards."""
+
+    trainer: Trainer
+    history: History
+    checkpoint: ModelCheckpoint
+
+
+def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreDataModule:
+    """Return the data module of a configuration; reads the catalogue, prepares nothing yet.
+
+    Raises
+    ------
+    GenreError
+        If a setting is wrong or the data set cannot be used.
+    """
+    data = cfg.data
+    clips = ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate)
+    return GenreDataModule(
+        catalogue=instantiate(data.source),
+        protocol=instantiate(cfg.protocol),
+        frontend=instantiate(cfg.frontend, _convert_="all"),
+        clips=clips,
+        store_dir=data.store_dir,
+        batch_size=data.batch_size,
+        in_memory=data.in_memory,
+        seed=cfg.seed,
+        jobs=data.jobs,
+        progress=progress,
+        say=say,
+    )
+
+
+def build_model(cfg: DictConfig, datamodule: GenreDataModule) -> GenreModule:
+    """Return the model of a configuration for the labels, clips and front end of a data module."""
+    optimizer = OmegaConf.to_container(cfg.optimizer, resolve=True)
+    scheduler = OmegaConf.to_container(cfg.scheduler, resolve=True)
+    assert isinstance(optimizer, dict)
+    assert isinstance(scheduler, dict)
+    renamed = {"name": "scheduler", "warmup": "warmup", "at": "step_at", "factor": "step_factor"}
+    model: GenreModule = instantiate(
+        cfg.model,
+        **datamodule.describe(),
+        optimizer=optimizer.pop("name"),
+        **{str(name): value for name, value in optimizer.items()},
+        **{renamed[str(name)]: value for name, value in scheduler.items()},
+        _convert_="all",
+    )
+    return model
+
+
+def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
+    """Return the trainer of a configuration, which writes ``best.ckpt`` and ``last.ckpt`` into ``folder``.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is wrong.
+    """
+    if cfg.callbacks.monitor not in MONITORED:
+        raise ConfigError(
+            f"callbacks.monitor={cfg.callbacks.monitor} is unknown; {near_names(str(cfg.callbacks.monitor), MONITORED)}"
+        )
+    if cfg.callbacks.monitor_mode not in ("min", "max"):
+        known = near_names(str(cfg.callbacks.monitor_mode), ("min", "max"))
+        raise ConfigError(f"callbacks.monitor_mode={cfg.callbacks.monitor_mode} is unknown; {known}")
+    if not isinstance(cfg.trainer.max_epochs, int) or cfg.trainer.max_epochs < 1:
+        raise ConfigError(f"trainer.max_epochs={cfg.trainer.max_epochs} is not a number of epochs; give 1 or more")
+    history = History()
+    best = BestCheckpoint(
+        folder,
+        earlier=None if cfg.ckpt is None else Path(cfg.ckpt).parent,
+        monitor=cfg.callbacks.monitor,
+        mode=cfg.callbacks.monitor_mode,
+    )
+    last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
+    callbacks: list[Callback] = [StepSeed(cfg.seed), history, KeepInterrupted(folder), best, last]
+    if cfg.callbacks.patience is not None:
+        callbacks.append(
+            EarlyStopping(cfg.callbacks.monitor, mode=cfg.callbacks.monitor_mode, patience=cfg.callbacks.patience)
+        )
+    loggers = _loggers(cfg, folder)
+    settings = OmegaConf.to_container(cfg.trainer, resolve=True)
+    assert isinstance(settings, dict)
+    if settings.pop("enable_progress_bar", True):
+        callbacks.append(TrainingProgress())
+    trainer: Trainer = instantiate(
+        settings,
+        callbacks=callbacks,
+        logger=loggers,
+        default_root_dir=str(folder),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+    )
+    return TrainerParts(trainer, history, best)
+
+
+def _loggers(cfg: DictConfig, folder: Path) -> Sequence[Logger]:
+    if not cfg.logger.tensorboard:
+        return []
+    return [TensorBoardLogger(save_dir=folder, name="", version="tensorboard", default_hp_metric=False)]
+
+
+def config_hash(cfg: DictConfig, store_name: str) -> str:
+    """Return a hash of all that shapes the result of a run: its settings and the content of its audio."""
+    parts: dict[str, Any] = {}
+    for group in ("protocol", "frontend", "model", "optimizer", "scheduler", "trainer", "callbacks", "seed"):
+        value = cfg[group]
+        parts[group] = OmegaConf.to_container(value, resolve=True) if isinstance(value, DictConfig) else value
+    data = OmegaConf.masked_copy(cfg.data, [name for name in cfg.data if name not in NOT_SHAPING])
+    parts["data"] = OmegaConf.to_container(data, resolve=True)
+    return digest([parts, store_name])[:16]

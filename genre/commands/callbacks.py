@@ -1,0 +1,183 @@
+"""Callbacks of a training run: progress, history, reproducible epochs, and a checkpoint whatever happens."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import ModelCheckpoint
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from genre.commands.console import console, say
+
+SHOWN = (
+    ("train/loss", "train loss {:.3f}"),
+    ("val/loss", "val loss {:.3f}"),
+    ("val/clip_accuracy", "clips {:.3f}"),
+    ("val/track_accuracy", "tracks {:.3f}"),
+)
+
+
+class StepSeed(Callback):
+    """Seed every step by itself, so that a resumed run draws the same random numbers as one that never stopped."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Seed the coming step."""
+        torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
+
+
+class History(Callback):
+    """Every logged metric of every epoch; kept in the checkpoint, so that a resumed run has all of it.
+
+    Attributes
+    ----------
+    values : dict
+        Metric name to a list of (epoch, value), epochs counted from 1.
+    seconds : float
+        Time spent training, earlier parts of a resumed run included.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, list[tuple[int, float]]] = {}
+        self.seconds = 0.0
+        self._since = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self._since = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep this epoch's metrics."""
+        now = time.perf_counter()
+        self.seconds += now - self._since
+        self._since = now
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        for name, value in metrics.items():
+            self.values.setdefault(name, []).append((trainer.current_epoch + 1, value))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return {"values": self.values, "seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what a checkpoint kept."""
+        self.values = {
+            name: [(int(at), float(value)) for at, value in points] for name, points in state_dict["values"].items()
+        }
+        self.seconds = float(state_dict["seconds"])
+
+
+class BestCheckpoint(ModelCheckpoint):
+    """``best.ckpt``: the best epoch by a validation metric, of a resumed run's earlier part too.
+
+    Parameters
+    ----------
+    folder
+        Where it is written.
+    earlier
+        Folder of the run that is continued.
+    monitor, mode
+        The metric, and whether its best is ``"min"`` or ``"max"``.
+    """
+
+    def __init__(self, folder: Path, *, earlier: Path | None, monitor: str, mode: str) -> None:
+        super().__init__(
+            folder, "best", monitor=monitor, mode=mode, save_on_train_epoch_end=True, enable_version_counter=False
+        )
+        self.path = folder / "best.ckpt"
+        self._earlier = earlier
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over the best epoch of the run that is continued."""
+        before = None if self._earlier is None else self._earlier / "best.ckpt"
+        if before is None or not before.is_file():
+            return
+        if before.resolve() != self.path.resolve():
+            shutil.copyfile(before, self.path)
+        here = str(self.path)
+        score = state_dict["best_model_score"]
+        moved = {"best_model_path": here, "kth_best_model_path": here, "best_k_models": {here: score}}
+        super().load_state_dict({**state_dict, **moved, "dirpath": self.dirpath, "last_model_path": ""})
+
+
+class TrainingProgress(Callback):
+    """One bar over the whole training with the time left, and a line an epoch."""
+
+    def __init__(self) -> None:
+        self._bar: Progress | None = None
+        self._since = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Show the bar."""
+        if not trainer.is_global_zero:
+            return
+        self._bar = Progress(
+            TextColumn("[progress.description]{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("steps"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+        )
+        total = trainer.estimated_stepping_batches
+        self._task = self._bar.add_task("training", total=total, completed=trainer.global_step)
+        self._bar.start()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say which epoch it is."""
+        self._since = time.perf_counter()
+        if self._bar is not None:
+            self._bar.update(self._task, description=f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}")
+
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        """Move the bar."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Print the epoch's line."""
+        if not trainer.is_global_zero:
+            return
+        metrics = trainer.callback_metrics
+        parts = [text.format(float(metrics[name])) for name, text in SHOWN if name in metrics]
+        width = len(str(trainer.max_epochs))
+        say(
+            f"epoch {trainer.current_epoch + 1:{width}d}/{trainer.max_epochs}  {'  '.join(parts)}  "
+            f"{time.perf_counter() - self._since:.1f} s"
+        )
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Take the bar away."""
+        self._close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Take the bar away."""
+        self._close()
+
+
+class KeepInterrupted(Callback):
+    """Leave a usable ``last.ckpt`` when training is interrupted, and say where it is."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "last.ckpt"
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """Save the model if no epoch was finished; later epochs are saved as they end."""
+        if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero or not trainer.optimizers:
+            return
+        if not self.path.is_file():
+            trainer.save_checkpoint(self.path)
+        say(f"interrupted: continue with python train.py ckpt={self.path}")

@@ -1,0 +1,68 @@
+"""What a command says while it works: lines, progress bars, and a copy of the lines in the run's log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from genre.data.preparation import Progress as PreparationProgress
+
+log = logging.getLogger("genre")
+console = Console(soft_wrap=True, highlight=False)
+
+
+def say(text: str, *, style: str | None = None) -> None:
+    """Print a line and keep it in the run's log."""
+    console.print(text, style=style, markup=False)
+    console.file.flush()  # a log file that is followed shows the line now
+    log.info(text)
+
+
+class ClipRate(ProgressColumn):
+    """Clips a second so far."""
+
+    def render(self, task: Task) -> Text:
+        """Return the column's text."""
+        clips, elapsed = task.fields.get("clips", 0), task.elapsed or 0.0
+        return Text(f"{clips / elapsed:.0f} clips/s" if clips and elapsed else "", style="progress.data.speed")
+
+
+@contextmanager
+def preparation_bar() -> Iterator[PreparationProgress]:
+    """Show how far the preparation of clips is, with rate and time left; yields what to call after every track."""
+    bar = Progress(
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("tracks"),
+        ClipRate(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task("preparing clips", total=None, clips=0)
+    started = time.perf_counter()
+    first = 0
+    last = (0, 0)
+
+    def update(done: int, total: int, clips: int) -> None:
+        nonlocal last, first
+        if last == (0, 0):
+            first = clips
+        last = (done, clips)
+        bar.start()  # only now, so that nothing is drawn where all is prepared already
+        bar.update(task, completed=done, total=total, clips=clips - first)
+
+    try:
+        yield update
+    finally:
+        bar.stop()
+    if last != (0, 0):
+        seconds = time.perf_counter() - started
+        say(f"prepared {last[1]} clips of {last[0]} tracks in {seconds:.1f} s")

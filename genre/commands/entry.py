@@ -1,0 +1,176 @@
+"""The frame of every command: arguments in, one plain sentence out when something is wrong."""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+T = TypeVar("T")
+
+PATH_SETTINGS = ("data.root", "data.store_dir", "data.csv", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
+
+
+_failures: list[Exception] = []
+
+
+def command(task: Callable[[DictConfig], T]) -> Callable[[DictConfig], T | None]:
+    """Make a function of a configuration the body of a command: :func:`guarded` reports its error, in its own words.
+
+    Goes between ``hydra.main`` and the function. In a multirun the error is left to Hydra, so that the job counts as
+    failed.
+    """
+
+    @functools.wraps(task)
+    def body(cfg: DictConfig) -> T | None:
+        from hydra.core.hydra_config import HydraConfig
+        from hydra.types import RunMode
+
+        try:
+            return task(cfg)
+        except Exception as error:
+            if HydraConfig.get().mode is not RunMode.RUN:
+                raise
+            _failures.append(error)
+            return None
+
+    return body
+
+
+def guarded(main: Callable[[], Any]) -> None:
+    """Run a Hydra command; print one sentence and exit with status 1 for what the user can mend.
+
+    ``HYDRA_FULL_ERROR=1`` or ``debug=true`` shows the traceback instead.
+    """
+    sys.argv = [sys.argv[0], *map(quote_path, sys.argv[1:])]
+    whole = bool(os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0") or "debug=true" in sys.argv[1:])
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # lets the errors come here instead of being printed by Hydra
+    try:
+        main()
+        for error in _failures:
+            raise error
+    except KeyboardInterrupt:
+        sys.exit("\ninterrupted: finished work is kept, run the same command again to go on")
+    except BrokenPipeError:  # the reader of our output went away, as in --help | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except Exception as error:
+        sentence = explain(error, sys.argv[1:])
+        if whole or sentence is None:
+            raise
+        print(f"error: {sentence.rstrip('.')}", file=sys.stderr)
+        sys.exit(1)
+
+
+def quote_path(argument: str) -> str:
+    """Quote the value of a setting that is a path, so that any character may stand in it.
+
+    >>> quote_path("data.root=/music/live (1999), a=b")
+    'data.root="/music/live (1999), a=b"'
+    """
+    name, equals, value = argument.partition("=")
+    if not equals or name.lstrip("+") not in PATH_SETTINGS or not re.search(r"[^A-Za-z0-9_./~:-]", value):
+        return argument
+    if re.fullmatch(r"""'.*'|".*"|\[.*\]""", value) or "${" in value:
+        return argument  # already quoted, a list, or an interpolation
+    escaped = re.sub(r'(\\*)"', r"\1\1\"", value)
+    return f'{name}="{escaped}"'
+
+
+def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
+    """Return the sentence for an error the user can mend, or ``None`` for one that is ours."""
+    from hydra.errors import (
+        ConfigCompositionException,
+        HydraException,
+        MissingConfigException,
+        OverrideParseException,
+    )
+    from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
+
+    from genre.errors import GenreError
+
+    for link in _chain(error):
+        if isinstance(link, GenreError):
+            return str(link)
+    match error:
+        case MissingMandatoryValue():
+            name = re.search(r"Missing mandatory value: (\S+)", str(error))
+            setting = name.group(1) if name else (error.full_key or "a setting")
+            sentence = f"{setting} is not set; add {setting}=... to the command"
+        case MissingConfigException() if error.missing_cfg_file:
+            sentence = _unknown_choice(error.missing_cfg_file, error.options or ())
+        case OverrideParseException():
+            sentence = (
+                f"the argument {error.override} cannot be read; settings are name=value, and a value with special "
+                "characters is quoted twice, as in 'name=\"value\"'"
+            )
+        case ConfigCompositionException():
+            sentence = _unknown_setting(str(error), arguments)
+        case OmegaConfBaseException() | HydraException():
+            sentence = " ".join(str(error).split())
+        case OSError() if error.filename is not None:
+            sentence = f"{error.filename} cannot be used ({error.strerror}); choose another place for it"
+        case _:
+            return None
+    return sentence
+
+
+def _chain(error: BaseException | None) -> Iterable[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _unknown_choice(missing: str, options: Sequence[str]) -> str:
+    from genre.errors import near_names
+
+    group, _, name = missing.rpartition("/")
+    shown = [option for option in options if not option.startswith("_")]
+    return f"{group}={name} is unknown; {near_names(name, shown)}" if group else f"{name} is unknown"
+
+
+def _unknown_setting(message: str, arguments: Sequence[str]) -> str:
+    from genre.errors import near_names
+
+    found = re.search(r"Could not (?:override|append to|delete from) '([^']+)'|Multiple values for ([\w./]+)", message)
+    name = next((group for group in found.groups() if group), "") if found else ""
+    if message.startswith("Multiple values") or not name:
+        return " ".join(message.split())
+    known = sorted(_settings(arguments))
+    below = [other for other in known if other.rpartition(".")[0] == name.rpartition(".")[0]]
+    near = near_names(name, below or [other for other in known if "." not in other])
+    return f"there is no setting {name}; {near}"
+
+
+def _settings(arguments: Sequence[str]) -> set[str]:
+    """Return the names of all settings and groups of the composed configuration, with the groups the user chose."""
+    from hydra import compose, initialize_config_dir
+    from hydra.core.global_hydra import GlobalHydra
+    from omegaconf import OmegaConf
+
+    GlobalHydra.instance().clear()
+    conf = Path(sys.argv[0]).resolve().parent / "conf"
+    groups = {folder.name for folder in conf.iterdir() if folder.is_dir() and folder.name != "hydra"}
+    chosen = [argument for argument in arguments if argument.partition("=")[0] in groups]
+    with initialize_config_dir(str(conf), version_base="1.3"):
+        try:
+            cfg = compose(Path(sys.argv[0]).stem, overrides=chosen)
+        except Exception:
+            cfg = compose(Path(sys.argv[0]).stem)
+    return groups | set(_names(OmegaConf.to_container(cfg, resolve=False)))
+
+
+def _names(node: Any, prefix: str = "") -> Iterable[str]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            name = f"{prefix}{key}"
+            if not str(key).startswith("_"):
+                yield name
+                yield from _names(value, f"{name}.")

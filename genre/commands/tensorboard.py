@@ -1,0 +1,134 @@
+"""What a run shows in TensorBoard beside its curves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from torch.utils.tensorboard.summary import hparams
+
+from genre.audio.decode import load
+from genre.data.datamodule import GenreDataModule
+from genre.evaluation import plots
+from genre.evaluation.calibration import reliability
+from genre.evaluation.metrics import class_scores, confusion_matrix
+from genre.evaluation.predictions import Predictions, track_level
+from genre.evaluation.report import RunInfo, RunReport, heading
+
+CLIPS_SHOWN = 4
+"""Clips a kind: rightly and wrongly classified."""
+
+
+def log_settings(logger: Logger, cfg: DictConfig) -> None:
+    """Write the configuration as text."""
+    if isinstance(logger, TensorBoardLogger):
+        text = OmegaConf.to_yaml(cfg, resolve=True)
+        logger.experiment.add_text("config", "```yaml\n" + text + "```")
+
+
+def log_results(logger: Logger, cfg: DictConfig, report: RunReport, sides: Mapping[str, Predictions]) -> None:
+    """Write the pictures of the evaluation, and settings with validation and test figures for the HParams tab."""
+    if not isinstance(logger, TensorBoardLogger):
+        return
+    writer = logger.experiment
+    for side, clips in sides.items():
+        levels = {"tracks": track_level(clips), "clips": clips}
+        above = heading(report.info, side)
+        matrices = {level: confusion_matrix(table) for level, table in levels.items()}
+        scores = {level: class_scores(table) for level, table in levels.items()}
+        writer.add_figure(f"{side}/confusion_matrix", plots.confusion_matrix_figure(matrices, clips.labels, above))
+        writer.add_figure(f"{side}/per_class", plots.per_class_figure(scores, above))
+        curve = reliability(clips.confidence, clips.correct)
+        writer.add_figure(f"{side}/reliability", plots.reliability_figure(curve, above))
+    figures = {
+        f"{side}/final/{name}": float(value)
+        for side, metrics in (("test", report.test), ("val", report.val))
+        if metrics is not None
+        for name, value in metrics.as_dict().items()
+        if isinstance(value, int | float)
+    }
+    settings = hyperparameters(cfg, report.info)
+    # into the run's own file, so that one run is one row
+    for summary in hparams(settings, figures):  # type: ignore[no-untyped-call]
+        writer.file_writer.add_summary(summary)
+    for name, value in figures.items():
+        writer.add_scalar(name, value)
+    writer.flush()
+
+
+def log_clips(logger: Logger, datamodule: GenreDataModule, predictions: Predictions | None) -> None:
+    """Write spectrogram and audio of a few clips that were classified right, and of the most confident mistakes."""
+    if not isinstance(logger, TensorBoardLogger) or predictions is None:
+        return
+    writer = logger.experiment
+    rows = datamodule.rows("test")
+    right = predictions.predicted == predictions.label
+    confidence = predictions.probabilities.max(axis=1)
+    for kind, chosen in (("right", right), ("wrong", ~right)):
+        order = [row for row in np.argsort(-confidence, kind="stable") if chosen[row]]
+        for place, row in enumerate(_one_a_track(order, predictions)[:CLIPS_SHOWN], start=1):
+            truth = predictions.labels[predictions.label[row]]
+            said = predictions.labels[predictions.predicted[row]]
+            where = f"{predictions.track[row]} at {predictions.start_sec[row]:.1f} s"
+            title = f"{where}\n{truth}, predicted {said} ({confidence[row]:.0%})"
+            picture = datamodule.arrays.gather(rows[row : row + 1])["spectrogram"][0, 0].numpy()
+            writer.add_figure(f"clips_{kind}/{place}", _spectrogram_figure(picture, title))
+            writer.add_audio(
+                f"clips_{kind}/{place} {truth} predicted {said}",
+                _samples(datamodule, rows[row]),
+                sample_rate=datamodule.clips.sample_rate,
+            )
+    writer.flush()
+
+
+def _one_a_track(order: list[Any], predictions: Predictions) -> list[Any]:
+    first: dict[str, Any] = {}
+    for row in order:
+        first.setdefault(predictions.track[row], row)
+    return list(first.values())
+
+
+def _spectrogram_figure(spectrogram: NDArray[np.float32], title: str) -> Figure:
+    figure = Figure(figsize=(5.0, 3.6), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(spectrogram, origin="lower", aspect="auto", cmap="magma")
+    axes.set(xlabel="frame", ylabel="bin")
+    axes.set_title(title.replace("$", r"\$"), fontsize=9)
+    figure.colorbar(image, ax=axes)
+    return figure
+
+
+def _samples(datamodule: GenreDataModule, row: int) -> torch.Tensor:
+    track = datamodule.tracks[datamodule.arrays.track[row]]
+    clips, starts = datamodule.clips.cut(load(track.path, datamodule.clips.sample_rate))
+    clip = clips[int(np.searchsorted(starts, datamodule.arrays.start[row]))]
+    return torch.from_numpy(np.clip(clip, -1.0, 1.0)).unsqueeze(0)
+
+
+def hyperparameters(cfg: DictConfig, info: RunInfo) -> dict[str, Any]:
+    """Return what the HParams tab shows of a run; the names put what tells runs apart into its first columns."""
+    shown = {name: cfg[name] for name in ("model", "optimizer", "scheduler", "frontend", "protocol")}
+    settings = {name: OmegaConf.to_container(node, resolve=True) for name, node in shown.items()}
+    settings["data"] = {name: cfg.data[name] for name in ("batch_size", "clip_sec", "hop_sec", "short")}
+    settings["trainer"] = {"max_epochs": cfg.trainer.max_epochs}
+    flat = {name: value for name, value in _flat(settings, "setting").items() if not name.endswith("_target_")}
+    front_end = str(cfg.frontend._target_).rpartition(".")[2]
+    facts = {"data": info.dataset, "front_end": front_end, "model": info.model, "protocol": info.protocol}
+    return {**facts, "seed": info.seed, **flat}
+
+
+def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one level of plain values, which is what the HParams tab takes."""
+    if not isinstance(node, dict):
+        plain = node if isinstance(node, bool | int | float | str) else str(node)
+        return {prefix: plain}
+    flat: dict[str, Any] = {}
+    for name, value in node.items():
+        flat.update(_flat(value, f"{prefix}.{name}" if prefix else str(name)))
+    return flat

@@ -1,0 +1,330 @@
+"""Training and evaluation: what ``train.py`` does."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Trainer, seed_everything
+
+import genre
+from genre.commands import tensorboard
+from genre.commands.build import TrainerParts, build_datamodule, build_model, build_trainer, config_hash
+from genre.commands.callbacks import History
+from genre.commands.console import console, preparation_bar, say
+from genre.data.datamodule import GenreDataModule
+from genre.data.store import write_quarantine
+from genre.errors import CheckpointError, ConfigError, near_names
+from genre.evaluation.calibration import fit_temperature
+from genre.evaluation.predictions import Predictions
+from genre.evaluation.report import RunInfo, summary, write_run
+from genre.models.base import GenreModule
+from genre.models.registry import load_model, read_checkpoint
+
+MODES = ("fit", "test")
+
+
+def run(cfg: DictConfig) -> float | None:
+    """Train and evaluate, or only evaluate, as ``cfg.mode`` says.
+
+    Returns
+    -------
+    val_track_accuracy
+        Share of validation tracks that are classified right; ``None`` if there are none.
+
+    Raises
+    ------
+    GenreError
+        For everything the user can mend.
+    """
+    if cfg.mode not in MODES:
+        raise ConfigError(f"mode={cfg.mode} is unknown; {near_names(str(cfg.mode), MODES)}")
+    if cfg.mode == "test" and cfg.ckpt is None:
+        raise ConfigError("mode=test evaluates a checkpoint; name it with ckpt=..., such as the best.ckpt of a run")
+    folder = output_folder()
+    composed = composition(cfg)
+    cfg = composed.cfg
+    for name in missing_settings(cfg):
+        raise ConfigError(f"{name} is not set; add {name}=... to the command")
+    _quiet()
+    seed_everything(cfg.seed, workers=True, verbose=False)
+    with preparation_bar() as progress:
+        datamodule = build_datamodule(cfg, progress=progress, say=say)
+        datamodule.prepare_data()
+    datamodule.setup()
+    _tell_data(datamodule, folder)
+    job = Job(composed, folder, datamodule)
+    return job.fit() if cfg.mode == "fit" else job.test()
+
+
+def output_folder() -> Path:
+    """Return the folder of this run, which Hydra has made."""
+    from hydra.core.hydra_config import HydraConfig
+
+    return Path(HydraConfig.get().runtime.output_dir)
+
+
+@dataclass(frozen=True)
+class Composition:
+    """A configuration with what it was composed from.
+
+    Parameters
+    ----------
+    cfg
+        The configuration.
+    overrides
+        ``name=value`` of all that was asked for, without ``ckpt`` and ``mode``.
+    model
+        Name of the chosen model configuration.
+    """
+
+    cfg: DictConfig
+    overrides: tuple[str, ...]
+    model: str
+
+
+def composition(cfg: DictConfig) -> Composition:
+    """Return the configuration of this run; with ``ckpt``, that of the checkpoint under what the command line says."""
+    from hydra import compose
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = HydraConfig.get()
+    asked = list(hydra.overrides.task)
+    choices: Any = hydra.runtime.choices
+    if cfg.ckpt is not None:
+        earlier = read_checkpoint(cfg.ckpt)["genre"].get("provenance", {}).get("overrides", [])
+        asked = merge_overrides(earlier, asked, set(choices))
+        cfg = compose(config_name=hydra.job.config_name, overrides=asked, return_hydra_config=True)
+        choices = cfg.hydra.runtime.choices
+        cfg = OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name != "hydra"])
+    shaping = tuple(override for override in asked if override.partition("=")[0] not in ("ckpt", "mode", "debug"))
+    return Composition(cfg, shaping, str(choices.model))
+
+
+def missing_settings(node: DictConfig, prefix: str = "") -> Iterator[str]:
+    """Yield the names of settings that have to be given and are not."""
+    for key in map(str, node):
+        if OmegaConf.is_interpolation(node, key):
+            continue
+        if OmegaConf.is_missing(node, key):
+            yield f"{prefix}{key}"
+        elif isinstance(node[key], DictConfig):
+            yield from missing_settings(node[key], f"{prefix}{key}.")
+
+
+def merge_overrides(earlier: Sequence[str], later: Sequence[str], groups: set[str]) -> list[str]:
+    """Return both lists of ``name=value`` as one in which the later wins.
+
+    A later choice of a group replaces all earlier settings of that group.
+
+    >>> merge_overrides(["data=folder", "data.root=a", "seed=1"], ["seed=2", "data=demo"], {"data"})
+    ['seed=2', 'data=demo']
+    """
+    names = {override.partition("=")[0].lstrip("+~") for override in later}
+
+    def replaced(override: str) -> bool:
+        name = override.partition("=")[0].lstrip("+~")
+        return name in names or any(name.startswith(f"{group}.") for group in names & groups)
+
+    return [override for override in earlier if not replaced(override)] + list(later)
+
+
+class Job:
+    """One run: its configuration, its folder, its data.
+
+    Parameters
+    ----------
+    composed
+        The configuration.
+    folder
+        Where the run writes.
+    datamodule
+        The data, set up.
+    """
+
+    def __init__(self, composed: Composition, folder: Path, datamodule: GenreDataModule) -> None:
+        self.cfg = composed.cfg
+        self.folder = folder
+        self.datamodule = datamodule
+        self.provenance: dict[str, Any] = {
+            "overrides": list(composed.overrides),
+            "model": composed.model,
+            "seed": int(self.cfg.seed),
+            "config_hash": config_hash(self.cfg, datamodule.store_name),
+            "version": genre.__version__,
+        }
+
+    def fit(self) -> float | None:
+        """Train, calibrate, evaluate and report."""
+        parts = build_trainer(self.cfg, self.folder)
+        model = self._new_model()
+        say(
+            f"training {type(model).__name__} with {count_parameters(model):,} parameters on "
+            f"{len(self.datamodule.rows('train'))} clips, {parts.trainer.max_epochs} epochs at most"
+        )
+        self._train(parts, model)
+        best = Path(parts.checkpoint.best_model_path)
+        model = load_model(best)
+        model.temperature.fill_(self._fit_temperature(parts.trainer, model))
+        finish_checkpoint(best, model, parts.history)
+        self.provenance = model.provenance
+        return self._evaluate(parts, model, best)
+
+    def test(self) -> float | None:
+        """Evaluate the checkpoint and report."""
+        model = load_model(self.cfg.ckpt)
+        self._check_fits(model)
+        self.provenance = model.provenance
+        parts = build_trainer(self.cfg, self.folder)
+        kept = read_checkpoint(self.cfg.ckpt).get("callbacks", {}).get(parts.history.state_key)
+        if kept:
+            parts.history.load_state_dict(kept)
+        return self._evaluate(parts, model, Path(self.cfg.ckpt))
+
+    def _new_model(self) -> GenreModule:
+        model = build_model(self.cfg, self.datamodule)
+        model.set_statistics(self.datamodule.statistics())
+        model.provenance = self.provenance
+        return model
+
+    def _train(self, parts: TrainerParts, model: GenreModule) -> None:
+        if self.cfg.ckpt is not None:
+            self._check_fits(load_model(self.cfg.ckpt))
+            finished = int(read_checkpoint(self.cfg.ckpt)["epoch"]) + 1
+            if finished >= self.cfg.trainer.max_epochs:
+                raise ConfigError(
+                    f"nothing is left to train: {self.cfg.ckpt} has finished {finished} of trainer.max_epochs="
+                    f"{self.cfg.trainer.max_epochs} epochs; raise trainer.max_epochs, or evaluate it with mode=test"
+                )
+        for logger in parts.trainer.loggers:
+            tensorboard.log_settings(logger, self.cfg)
+        try:
+            parts.trainer.fit(model, datamodule=self.datamodule, ckpt_path=self.cfg.ckpt, weights_only=True)
+        except RuntimeError as error:
+            if self.cfg.ckpt is None or "state_dict" not in str(error):
+                raise
+            raise CheckpointError(
+                f"{self.cfg.ckpt} holds another network than the one configured; use the same model settings"
+            ) from error
+
+    def _check_fits(self, model: GenreModule) -> None:
+        """Raise unless the checkpoint's labels, clips and front end are those of the data."""
+        have = self.datamodule.describe()
+        for name, what in (("labels", "labels"), ("frontend", "front end"), ("clips", "clips")):
+            if model.hparams[name] != have[name]:
+                raise CheckpointError(
+                    f"{self.cfg.ckpt} was trained on other {what} ({_short(model.hparams[name])}) than these data have "
+                    f"({_short(have[name])}); choose the data it was trained on, or train anew"
+                )
+
+    def _fit_temperature(self, trainer: Trainer, model: GenreModule) -> float:
+        logits, batch = _logits(trainer, model, self.datamodule, "val")
+        return fit_temperature(logits, batch["label"])
+
+    def _evaluate(self, parts: TrainerParts, model: GenreModule, checkpoint: Path) -> float | None:
+        """Predict validation and test clips, write every output of the run and show the result."""
+        sides = {side: self._predict(parts.trainer, model, side) for side in ("val", "test")}
+        info = RunInfo(
+            protocol=self.datamodule.protocol.name,
+            leaky=self.datamodule.protocol.leaky,
+            model=str(self.provenance.get("model", type(model).__name__)),
+            seed=int(self.provenance.get("seed", self.cfg.seed)),
+            parameters=count_parameters(model),
+            train_seconds=round(parts.history.seconds, 2),
+            dataset=self.datamodule.catalogue.name,
+            config_hash=str(self.provenance.get("config_hash", "")),
+            version=genre.__version__,
+        )
+        best_epoch = int(read_checkpoint(checkpoint)["epoch"]) + 1
+        report = write_run(
+            self.folder,
+            info=info,
+            val=sides["val"],
+            test=sides["test"],
+            history=parts.history.values,
+            best_epoch=best_epoch,
+        )
+        OmegaConf.save(self.cfg, self.folder / "config.yaml", resolve=True)
+        for logger in parts.trainer.loggers:
+            tensorboard.log_results(logger, self.cfg, report, sides)
+            tensorboard.log_clips(logger, self.datamodule, sides["test"])
+            logger.finalize("success")
+        console.print(summary(report, facts={"checkpoint": str(checkpoint)}))
+        return None if report.val is None else report.val.track_accuracy
+
+    def _predict(self, trainer: Trainer, model: GenreModule, side: str) -> Predictions:
+        logits, batch = _logits(trainer, model, self.datamodule, side)
+        probabilities = torch.softmax(torch.from_numpy(logits).double() / float(model.temperature), dim=-1).numpy()
+        return Predictions(
+            track=tuple(self.datamodule.tracks[track].file for track in batch["track"]),
+            start_sec=batch["start"] / self.datamodule.clips.sample_rate,
+            label=batch["label"],
+            probabilities=probabilities,
+            labels=self.datamodule.labels,
+        )
+
+
+def count_parameters(model: torch.nn.Module) -> int:
+    """Return the number of trainable values."""
+    return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def _logits(
+    trainer: Trainer, model: GenreModule, datamodule: GenreDataModule, side: str
+) -> tuple[np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
+    """Return the logits (n, classes) of one side, and label, track and start of its clips."""
+    batches: Any = trainer.predict(model, datamodule.loader(side))
+    joined = {name: torch.cat([batch[name] for batch in batches]).cpu().numpy() for name in batches[0]}
+    return joined.pop("logits"), joined
+
+
+def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:
+    """Write the temperature and the history of the whole training into a checkpoint, whole or not at all."""
+    checkpoint = read_checkpoint(path)
+    checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
+    checkpoint["callbacks"][history.state_key] = history.state_dict()
+    temporary = path.with_suffix(".ckpt.new")
+    torch.save(checkpoint, temporary)
+    os.replace(temporary, path)
+
+
+def _short(value: Any, longest: int = 120) -> str:
+    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."
+
+
+def _tell_data(datamodule: GenreDataModule, folder: Path) -> None:
+    sides = ", ".join(
+        f"{len(np.unique(datamodule.arrays.track[datamodule.rows(side)]))} {side}" for side in ("train", "val", "test")
+    )
+    say(
+        f"data {datamodule.catalogue.name}: {len(datamodule.tracks)} tracks, {len(datamodule.arrays.label)} clips, "
+        f"{len(datamodule.labels)} classes; protocol {datamodule.protocol.name}: tracks in {sides}"
+    )
+    for notice in datamodule.notices:
+        say(f"note: {notice}", style="yellow")
+    labels = {track.file: track.label for track in datamodule.catalogue.tracks}
+    write_quarantine(folder / "quarantine.csv", datamodule.quarantined, labels)
+
+
+def _quiet() -> None:
+    """Silence what Lightning says of things that are as they should be."""
+    import logging
+
+    for name in ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning\.utilities\._pytree")
+    for message in (
+        ".*dirpath has changed.*",
+        ".*does not have many workers.*",
+        ".*number of training batches.*",
+        ".*Checkpoint directory.*exists.*",
+    ):
+        warnings.filterwarnings("ignore", message)

@@ -1,0 +1,1 @@
+"""Catalogue, clips, store, protocols and the data module."""

@@ -1,0 +1,134 @@
+"""Whole batches of clips: which clips stand in which batch, and gathering them at once."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset, DistributedSampler
+
+Batch = dict[str, torch.Tensor]
+
+
+@dataclass(frozen=True)
+class ClipArrays:
+    """Clips of one store as rows of equally long arrays, in memory or memory-mapped.
+
+    Parameters
+    ----------
+    spectrogram : shape=(n, bins, frames)
+        As the front end stores it.
+    features : shape=(n, 57)
+    label, track, start : shape=(n,)
+        Index of the class, index of the track, first sample in the track.
+    to_float
+        The front end's conversion of stored spectrograms to float32.
+    """
+
+    spectrogram: NDArray[Any]
+    features: NDArray[np.float32]
+    label: NDArray[np.int64]
+    track: NDArray[np.int64]
+    start: NDArray[np.int64]
+    to_float: Callable[[torch.Tensor], torch.Tensor]
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+    def gather(self, rows: NDArray[np.int64]) -> Batch:
+        """Return these rows as one batch; it shares no memory with the arrays.
+
+        Returns
+        -------
+        batch
+            ``spectrogram`` (B, 1, bins, frames) and ``features`` (B, 57), float32; ``label``, ``track`` and ``start``
+            (B,), int64.
+        """
+        return {
+            "spectrogram": self.to_float(torch.from_numpy(self.spectrogram[rows])).unsqueeze(1),
+            "features": torch.from_numpy(self.features[rows]),
+            "label": torch.from_numpy(self.label[rows]),
+            "track": torch.from_numpy(self.track[rows]),
+            "start": torch.from_numpy(self.start[rows]),
+        }
+
+
+class BatchDataset(Dataset[Batch]):
+    """A data set whose items are whole batches: its index is an array of rows."""
+
+    def __init__(self, arrays: ClipArrays) -> None:
+        self.arrays = arrays
+
+    def __getitem__(self, rows: Any) -> Batch:
+        return self.arrays.gather(np.asarray(rows, dtype=np.int64))
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+
+class ClipBatchSampler(DistributedSampler[Any]):
+    """Deal rows to batches, and batches to processes.
+
+    For training, every epoch has its own order, drawn from ``seed`` and the epoch, and every process gets equally
+    many batches of equal size (a few rows come twice where the numbers do not divide). A single row that would be left
+    over joins the last batch, because batch normalisation needs two. For evaluation the order is kept and every row
+    comes exactly once, so that processes may get differently many.
+
+    Being a ``DistributedSampler`` it is left in place by Lightning, which tells it the epoch.
+
+    Parameters
+    ----------
+    rows : shape=(n,)
+        Rows to deal.
+    batch_size
+        Rows a batch.
+    training
+        Whether to shuffle and to even out.
+    seed
+        Seed of the shuffling.
+    rank, world_size
+        This process and the number of processes.
+    """
+
+    def __init__(
+        self,
+        rows: NDArray[np.int64],
+        *,
+        batch_size: int,
+        training: bool,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+    ) -> None:
+        super().__init__(rows, num_replicas=world_size, rank=rank, shuffle=training, seed=seed)  # type: ignore[arg-type]
+        self.rows = rows
+        self.batch_size = batch_size
+
+    def __iter__(self) -> Iterator[NDArray[np.int64]]:
+        own = self._own_rows()
+        edges = self._edges(len(own))
+        for first, end in itertools.pairwise(edges):
+            yield own[first:end]
+
+    def __len__(self) -> int:
+        n_rows = self.num_samples if self.shuffle else len(self._own_rows())
+        return len(self._edges(n_rows)) - 1
+
+    def _own_rows(self) -> NDArray[np.int64]:
+        """Return the rows of this process in this epoch."""
+        if not self.shuffle:
+            return np.array_split(self.rows, self.num_replicas)[self.rank]
+        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
+        return np.resize(order, self.total_size)[self.rank :: self.num_replicas]
+
+    def _edges(self, n_rows: int) -> list[int]:
+        """Return where batches begin, and the end of the last."""
+        begins = list(range(0, n_rows, self.batch_size))
+        if self.shuffle and len(begins) > 1 and n_rows - begins[-1] == 1 < self.batch_size:
+            begins.pop()
+        return [*begins, n_rows]

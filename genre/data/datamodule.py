@@ -1,0 +1,289 @@
+"""The data module: from a catalogue to batches whose sides share nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pytorch_lightning import LightningDataModule
+from torch.utils.data import DataLoader
+
+from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler
+from genre.data.clips import ClipSpec
+from genre.data.preparation import PreparedTrack, Progress
+from genre.data.protocols import Deal, Protocol, TrackTable
+from genre.data.store import SourceFile, Store, prepare
+from genre.data.tracks import Catalogue, Track, conflicting_labels
+from genre.errors import ConfigError, DataError, near_names
+from genre.features.spectrogram import FrontEnd
+
+SIDES = ("train", "val", "test")
+IN_MEMORY_BYTES = 2 << 30
+STATISTICS_CLIPS = 2000
+SMALLEST_STD = 1e-6
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation over training clips.
+
+    Parameters
+    ----------
+    feature_mean, feature_std : shape=(57,)
+    spectrogram_mean, spectrogram_std : shape=(bins,)
+        Over clips and frames.
+    """
+
+    feature_mean: NDArray[np.float32]
+    feature_std: NDArray[np.float32]
+    spectrogram_mean: NDArray[np.float32]
+    spectrogram_std: NDArray[np.float32]
+
+
+class GenreDataModule(LightningDataModule):
+    """Clips of a catalogue, dealt to train, val and test by a protocol.
+
+    Batches are ``{"spectrogram": (B, 1, bins, frames), "features": (B, 57), "label": (B,), "track": (B,),
+    "start": (B,)}``; ``track`` counts in :attr:`tracks`, ``start`` in samples at ``clips.sample_rate``.
+
+    Parameters
+    ----------
+    catalogue
+        The tracks.
+    protocol
+        How they are dealt.
+    frontend
+        What makes a spectrogram of a clip.
+    clips
+        How tracks are cut.
+    store_dir
+        Folder of prepared clips.
+    batch_size
+        Clips a batch.
+    in_memory
+        ``True`` holds the clips in memory, ``False`` reads them from disk as they are needed, ``"auto"`` decides by
+        their size.
+    seed
+        Of the order of training clips.
+    jobs
+        Processes that prepare clips; ``None`` is one a core.
+    progress, say
+        See :func:`genre.data.store.prepare`.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
+    """
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        protocol: Protocol,
+        frontend: FrontEnd,
+        clips: ClipSpec,
+        *,
+        store_dir: str | Path = "stores",
+        batch_size: int = 32,
+        in_memory: bool | str = "auto",
+        seed: int = 0,
+        jobs: int | None = None,
+        progress: Progress | None = None,
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__()
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise ConfigError(f"data.batch_size={batch_size} is not a number of clips; 32 is usual")
+        if in_memory not in (True, False, "auto"):
+            raise ConfigError(f"data.in_memory={in_memory} is unknown; {near_names(str(in_memory), _IN_MEMORY)}")
+        if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
+            raise ConfigError(f"data.jobs={jobs} is not a number of processes; leave it at null for one a core")
+        self.catalogue = catalogue
+        self.protocol = protocol
+        self.frontend = frontend
+        self.clips = clips
+        self.store_dir = Path(store_dir)
+        self.batch_size = batch_size
+        self.in_memory = in_memory
+        self.seed = seed
+        self.jobs = jobs
+        self.notices: tuple[str, ...] = ()
+        self._progress = progress
+        self._say = say
+        self._store: Store | None = None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names, in the order of the labels' indices."""
+        return self.catalogue.labels
+
+    @property
+    def store_name(self) -> str:
+        """Name of the prepared clips: a hash of all that shaped them."""
+        return self._open_store().folder.name
+
+    def prepare_data(self) -> None:
+        """Prepare all clips that are not prepared yet."""
+        self._open_store()
+
+    def _open_store(self) -> Store:
+        if self._store is None:
+            files = [SourceFile(track.file, track.path) for track in self.catalogue.tracks]
+            self._store = prepare(
+                files,
+                self.clips,
+                self.frontend.settings(),
+                store_dir=self.store_dir,
+                jobs=self.jobs,
+                progress=self._progress,
+                say=self._say,
+            )
+        return self._store
+
+    def setup(self, stage: str | None = None) -> None:
+        """Open the prepared clips and deal them; does nothing when called again.
+
+        Raises
+        ------
+        DataError
+            If a class has no usable track left, or every track is shorter than a clip.
+        ProtocolError
+            If the tracks cannot be dealt as the protocol asks.
+        """
+        if hasattr(self, "deal"):
+            return
+        store = self._open_store()
+        by_file = {track.file: track for track in self.catalogue.tracks}
+        self.quarantined = tuple(track for track in store.tracks if not track.usable)
+        self.tracks: tuple[Track, ...] = tuple(by_file[track.file] for track in store.tracks if track.usable)
+        self.prepared: tuple[PreparedTrack, ...] = tuple(track for track in store.tracks if track.usable)
+        self._check_usable(by_file)
+        self.table = TrackTable(
+            names=tuple(track.file for track in self.tracks),
+            label=np.array([self.labels.index(track.label) for track in self.tracks], dtype=np.int64),
+            labels=self.labels,
+            artist=tuple(track.artist for track in self.tracks),
+            content=tuple(track.content for track in self.prepared),
+            split=tuple(track.split for track in self.tracks),
+            n_clips=np.array([track.n_clips for track in self.prepared], dtype=np.int64),
+        )
+        track = np.repeat(np.arange(len(self.tracks)), self.table.n_clips)
+        hold = self.in_memory is True or (self.in_memory == "auto" and store.spectrogram.nbytes <= IN_MEMORY_BYTES)
+        self.arrays = ClipArrays(
+            spectrogram=np.asarray(store.spectrogram).copy() if hold else store.spectrogram,
+            features=np.asarray(store.features).copy(),
+            label=self.table.label[track],
+            track=track,
+            start=store.start,
+            to_float=self.frontend.to_float,
+        )
+        self.deal: Deal = self.protocol.deal(self.table)
+        self.protocol.check(self.table, self.deal)
+        self.notices = (*self.catalogue.notices, *self._health_notices(), *self.deal.notices)
+
+    def _check_usable(self, by_file: dict[str, Track]) -> None:
+        for label in self.labels:
+            if any(track.label == label for track in self.tracks):
+                continue
+            bad = [track for track in self.quarantined if by_file[track.file].label == label]
+            if not bad:
+                raise DataError(
+                    f"the class {label} has no tracks in {self.catalogue.root}; add some or leave the class out"
+                )
+            raise DataError(
+                f"none of the {len(bad)} tracks of {label} can be used (the first: {bad[0].detail}); "
+                "mend or replace them, or remove the class"
+            )
+        longest = max(track.seconds for track in self.prepared)
+        if longest < self.clips.clip_sec - 0.5 / self.clips.sample_rate:
+            raise DataError(
+                f"data.clip_sec={self.clips.clip_sec:g} is longer than every track (the longest lasts {longest:.2f} s)"
+                "; choose shorter clips"
+            )
+
+    def _health_notices(self) -> Sequence[str]:
+        notices: list[str] = []
+        if self.quarantined:
+            count = len(self.quarantined)
+            first = self.quarantined[0]
+            notices.append(
+                f"{count} of {count + len(self.tracks)} tracks cannot be used and {'is' if count == 1 else 'are'} left "
+                f"out, see quarantine.csv (the first: {first.detail})"
+            )
+        cut = [track.file for track in self.prepared if track.detail]
+        if cut:
+            notices.append(
+                f"{len(cut)} tracks end early and are used as far as they could be decoded (the first: {cut[0]})"
+            )
+        files = [track.file for track in self.tracks]
+        notices += conflicting_labels(files, [track.label for track in self.tracks], self.table.content)
+        return notices
+
+    def rows(self, side: str) -> NDArray[np.int64]:
+        """Return the clips of ``side`` (``"train"``, ``"val"`` or ``"test"``) as rows of :attr:`arrays`."""
+        rows: NDArray[np.int64] = getattr(self.deal, side)
+        return rows
+
+    def statistics(self) -> Statistics:
+        """Return the statistics of training clips, and of no others.
+
+        Of spectrograms at most 2000 clips, evenly spread over the training side, are looked at.
+        """
+        rows = self.rows("train")
+        features = self.arrays.features[rows].astype(np.float64)
+        some = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), STATISTICS_CLIPS)).astype(np.int64))]
+        total = square = 0.0
+        count = 0
+        for first in range(0, len(some), 64):
+            spectrogram = self.arrays.gather(some[first : first + 64])["spectrogram"].double().squeeze(1).numpy()
+            total = total + spectrogram.sum(axis=(0, 2))
+            square = square + np.square(spectrogram).sum(axis=(0, 2))
+            count += spectrogram.shape[0] * spectrogram.shape[2]
+        mean = np.asarray(total) / count
+        deviation = np.sqrt(np.maximum(np.asarray(square) / count - mean**2, 0.0))
+        return Statistics(
+            feature_mean=features.mean(axis=0).astype(np.float32),
+            feature_std=_no_zeros(features.std(axis=0)),
+            spectrogram_mean=mean.astype(np.float32),
+            spectrogram_std=_no_zeros(deviation),
+        )
+
+    def loader(self, side: str, *, training: bool = False) -> DataLoader[Batch]:
+        """Return the batches of one side, in order unless ``training``."""
+        trainer = self.trainer
+        sampler = ClipBatchSampler(
+            self.rows(side),
+            batch_size=self.batch_size,
+            training=training,
+            seed=self.seed,
+            rank=trainer.global_rank if trainer is not None else 0,
+            world_size=trainer.world_size if trainer is not None else 1,
+        )
+        return DataLoader(BatchDataset(self.arrays), batch_size=None, sampler=sampler)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the training batches, in a new order every epoch."""
+        return self.loader("train", training=True)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Return the validation batches."""
+        return self.loader("val")
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        """Return the test batches."""
+        return self.loader("test")
+
+    def describe(self) -> dict[str, Any]:
+        """Return plain facts that a checkpoint keeps: how clips are cut and what the front end is."""
+        return {"clips": self.clips.settings(), "frontend": self.frontend.settings(), "labels": list(self.labels)}
+
+
+_IN_MEMORY = ("auto", "true", "false")
+
+
+def _no_zeros(deviation: NDArray[np.float64]) -> NDArray[np.float32]:
+    return np.where(deviation < SMALLEST_STD, 1.0, deviation).astype(np.float32)

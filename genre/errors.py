@@ -1,0 +1,58 @@
+"""Errors a user can fix: every message is one sentence that names the cause and the remedy."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class GenreError(Exception):
+    """Base of all errors that the user can fix; its text is one plain sentence."""
+
+
+class ConfigError(GenreError):
+    """A setting is missing, misspelt or out of range."""
+
+
+class DataError(GenreError):
+    """A folder or table of tracks cannot be used as it is."""
+
+
+class AudioError(GenreError):
+    """One audio file cannot be used.
+
+    Parameters
+    ----------
+    message
+        The sentence for the user.
+    reason
+        A short stable code such as ``"undecodable"`` or ``"silent"`` (see :mod:`genre.audio.health`).
+    """
+
+    def __init__(self, message: str, *, reason: str = "undecodable") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class ProtocolError(GenreError):
+    """Tracks cannot be dealt to the sides as the protocol asks."""
+
+
+class StoreError(GenreError):
+    """Prepared clips cannot be written or read."""
+
+
+class CheckpointError(GenreError):
+    """A file is not a checkpoint, or does not fit the data."""
+
+
+def near_names(name: str, known: Iterable[str]) -> str:
+    """Return the end of an error sentence that suggests names close to ``name``.
+
+    >>> near_names("mini_vg", ["mini_vgg", "resnet34"])
+    'did you mean mini_vgg? (known: mini_vgg, resnet34)'
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    listing = f"known: {', '.join(known)}" if known else "none are known"
+    return f"did you mean {' or '.join(close)}? ({listing})" if close else f"({listing})"

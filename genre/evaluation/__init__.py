@@ -1,0 +1,1 @@
+"""Prediction tables to numbers, pictures and tables. Knows nothing of models."""

@@ -1,0 +1,66 @@
+"""Writing result files so that a reader sees the old file or the new one, never half of one."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TextIO
+
+from genre.errors import DataError
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[Path]:
+    """Give a temporary path to write to, and move it to ``path`` when the block ends well.
+
+    The folder is made if it is not there; after an error nothing is left behind and an older ``path`` stays as it was.
+
+    Raises
+    ------
+    DataError
+        When the operating system refuses: no permission, a full disk, a file where a folder should be.
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:12]}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise DataError(
+            f"cannot write {path} ({error.strerror or error}): free some space or choose another output folder"
+        ) from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` to ``path`` atomically, as UTF-8."""
+    with atomic(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", errors="surrogateescape", newline="\n")
+
+
+def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
+    """Write rows to ``path`` atomically, as CSV in UTF-8 with plain line ends; any text survives in a cell.
+
+    Undecodable bytes of a file name, which Python keeps as lone surrogates, are written as the bytes they were.
+    """
+    with (
+        atomic(path) as temporary,
+        temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
+    ):
+        csv.writer(_PlainLineEnds(file)).writerows(rows)
+
+
+class _PlainLineEnds:
+    r"""Gives rows the line end ``\n``: told to do so itself, csv may leave a ``\r`` in a cell unquoted."""
+
+    def __init__(self, file: TextIO) -> None:
+        self.file = file
+
+    def write(self, row: str) -> int:
+        return self.file.write(row.removesuffix("\r\n") + "\n")

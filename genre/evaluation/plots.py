@@ -1,0 +1,458 @@
+"""Pictures of an evaluation.
+
+Every picture comes twice: ``*_figure`` returns a matplotlib :class:`~matplotlib.figure.Figure` (TensorBoard takes it
+as it is), and ``*_png`` writes it to a file, atomically. No pyplot and no global state, so threads may draw at once.
+Each picture names its data set and protocol, and a leaked protocol stands over it in red.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+from numpy.typing import NDArray
+
+from genre.evaluation.calibration import Reliability
+from genre.evaluation.files import atomic
+from genre.evaluation.metrics import LEAK_WARNING, ClassScores
+
+History = Mapping[str, Sequence[tuple[float, float]]]
+"""Name of a curve (``"train/loss"``, ``"val/track_accuracy"``, ``"learning_rate"``) -> its (epoch, value) points."""
+
+DPI = 110
+INK, FAINT, WARNING = "#222222", "#8a8a8a", "#c0182b"
+DARK, LIGHT, ACCENT = "#2b5c8a", "#9dc3e6", "#e07b28"
+SIDE_COLOURS = {"train": FAINT, "val": DARK, "test": ACCENT}
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """What a picture is of; stands above it.
+
+    Parameters
+    ----------
+    dataset, protocol, model
+        Their names.
+    leaky
+        Whether the protocol leaks: adds the red warning.
+    side
+        ``"val"`` or ``"test"``; empty for a picture of both.
+    """
+
+    dataset: str
+    protocol: str
+    leaky: bool
+    model: str = ""
+    side: str = "test"
+
+    @property
+    def text(self) -> str:
+        """The facts on one line."""
+        side = {"val": "validation"}.get(self.side, self.side)
+        return " · ".join(filter(None, (self.dataset, f"protocol {self.protocol}", self.model, side)))
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bar of :func:`leakage_bars_figure`.
+
+    Parameters
+    ----------
+    name
+        What the bar is of: the protocol, and the model if there are several.
+    accuracy
+        Its height, in [0, 1].
+    ci95
+        Ends of its interval.
+    leaky
+        Whether its protocol leaks.
+    """
+
+    name: str
+    accuracy: float
+    ci95: tuple[float, float]
+    leaky: bool
+
+
+def confusion_matrix_figure(
+    matrices: Mapping[str, NDArray[np.int64]], labels: Sequence[str], heading: Heading
+) -> Figure:
+    """Draw confusion matrices side by side: counts in the cells, colour by the share of the true class.
+
+    Parameters
+    ----------
+    matrices
+        Title (``"tracks"``, ``"clips"``) -> counts, shape (n_classes, n_classes), true class first.
+    labels
+        Names of the classes.
+    heading
+        What the picture is of.
+    """
+    names = [_name(label) for label in labels]
+    n_classes = len(names)
+    cell = float(np.clip(5.2 / n_classes, 0.36, 0.62))
+    margin = 0.45 + 0.08 * max(map(len, names))
+    side = n_classes * cell
+    figure, body = _canvas(
+        len(matrices) * (side + margin) + 0.9, side + 0.7 * margin + 0.75, "Confusion matrix", heading
+    )
+    panels = body.subplots(1, len(matrices), squeeze=False)[0]
+    for axes, (title, matrix) in zip(panels, matrices.items(), strict=True):
+        _draw_matrix(axes, matrix, names, cell)
+        accuracy = np.trace(matrix) / max(matrix.sum(), 1)
+        axes.set_title(
+            f"{_plain(title)}: {np.trace(matrix)} of {matrix.sum()} right ({100 * accuracy:.1f} %)", fontsize=11
+        )
+    colours = ScalarMappable(norm=matplotlib.colors.Normalize(0, 1), cmap="Blues")
+    bar = body.colorbar(colours, ax=list(panels), shrink=0.8, aspect=35, pad=0.01)
+    bar.set_label("share of the true class", fontsize=9)
+    bar.ax.tick_params(labelsize=8)
+    return figure
+
+
+def _draw_matrix(axes: Axes, matrix: NDArray[np.int64], names: Sequence[str], cell: float) -> None:
+    """Fill one panel; ``cell`` is the width of a cell in inches."""
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    digits = max(2, len(str(matrix.max(initial=0))))
+    size = min(12.0, 72 * cell * 0.82 / (0.64 * digits))
+    for row, column in zip(*np.nonzero(matrix), strict=True):
+        ink = "white" if share[row, column] > 0.55 else INK
+        weight = "bold" if row == column else "normal"
+        count = str(matrix[row, column])
+        axes.text(
+            column, row, count, ha="center", va="center", color=ink, fontsize=size, fontweight=weight, in_layout=False
+        )
+    ticks = range(len(names))
+    axes.set_yticks(ticks, names)
+    axes.set_xticks(ticks, names)
+    if max(map(len, names)) * 9 * 0.65 > 72 * cell:  # names wider than a cell
+        upright = len(names) > 12
+        for label in axes.get_xticklabels():
+            label.set(rotation=90 if upright else 45, ha="center" if upright else "right")
+            label.set_rotation_mode("default" if upright else "anchor")
+    axes.tick_params(length=0, labelsize=9)
+    between = np.arange(0.5, len(names) - 1)
+    axes.hlines(between, -0.5, len(names) - 0.5, color="#dddddd", linewidth=0.6)
+    axes.vlines(between, -0.5, len(names) - 0.5, color="#dddddd", linewidth=0.6)
+    axes.set_xlabel("predicted", fontsize=10)
+    axes.set_ylabel("true", fontsize=10)
+
+
+def curves_figure(history: History, heading: Heading, *, best_epoch: float | None = None) -> Figure:
+    """Draw what was logged over the epochs: a panel for losses, one for scores in [0, 1], one for the learning rate.
+
+    Parameters
+    ----------
+    history
+        Name of a curve -> its (epoch, value) points. A name with ``loss`` in it goes to the first panel, one with
+        ``learning_rate`` or beginning with ``lr`` to the last, any other to the middle. A name that begins with
+        ``train``, ``val`` or ``test`` has the colour of that side.
+    heading
+        What the picture is of.
+    best_epoch
+        Marked, as the epoch the checkpoint was taken from.
+    """
+    panels: dict[str, list[str]] = {"loss": [], "score": [], "learning rate": []}
+    for name in history:
+        if len(history[name]):
+            panels[_panel_of(name)].append(name)
+    panels = {title: names for title, names in panels.items() if names}
+    n_panels = max(1, len(panels))
+    figure, body = _canvas(max(5.4 * n_panels, 6.5), 4.1, "Training curves", heading)
+    for axes, (title, names) in zip(body.subplots(1, n_panels, squeeze=False)[0], panels.items(), strict=False):
+        for name in names:
+            _draw_curve(axes, name, history[name])
+        if best_epoch is not None:
+            axes.axvline(best_epoch, color=ACCENT, linestyle=":", linewidth=1.6, label=f"kept: epoch {best_epoch:g}")
+        _finish_curves(axes, title, np.array([value for name in names for _, value in history[name]]))
+    return figure
+
+
+def _panel_of(name: str) -> str:
+    if "loss" in name:
+        return "loss"
+    return "learning rate" if "learning_rate" in name or name.startswith("lr") else "score"
+
+
+def _draw_curve(axes: Axes, name: str, points: Sequence[tuple[float, float]]) -> None:
+    epochs, values = np.array(sorted(points), dtype=np.float64).T
+    side = next((side for side in SIDE_COLOURS if name.startswith(side)), "")
+    axes.plot(
+        epochs,
+        values,
+        color=SIDE_COLOURS.get(side, DARK),
+        linestyle="--" if "clip" in name else "-",
+        linewidth=1.8,
+        marker="o" if len(points) <= 30 else None,
+        markersize=3.5,
+        label=_plain(name.replace("/", " ").replace("_", " "), 30),
+    )
+
+
+def _learning_rate_scale(axes: Axes, values: NDArray[np.float64]) -> None:
+    """Take a logarithmic scale where the rate falls by much and never to zero."""
+    if values.min() > 0 and values.max() > 3 * values.min():
+        axes.set_yscale("log")
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5)))
+        axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+
+
+def _finish_curves(axes: Axes, title: str, values: NDArray[np.float64]) -> None:
+    axes.set_title(title, fontsize=11)
+    axes.set_xlabel("epoch", fontsize=10)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=8, min_n_ticks=1))
+    left, right = axes.get_xlim()
+    if right - left < 1:  # a single epoch
+        axes.set_xlim((left + right) / 2 - 0.5, (left + right) / 2 + 0.5)
+    if title == "score":
+        axes.set_ylim(0, 1.02)
+    if title == "learning rate":
+        _learning_rate_scale(axes, values)
+    _quiet(axes)
+    axes.grid(color="#e6e6e6", linewidth=0.8)
+    axes.legend(fontsize=9, frameon=True, framealpha=0.85, edgecolor="none")
+
+
+def per_class_figure(levels: Mapping[str, Sequence[ClassScores]], heading: Heading) -> Figure:
+    """Draw F1 of every class as bars, best class of the first panel on top, with precision and recall as marks.
+
+    Parameters
+    ----------
+    levels
+        Title (``"tracks"``, ``"clips"``) -> scores of all classes, in the same order in each.
+    heading
+        What the picture is of.
+    """
+    first = next(iter(levels.values()))
+    order = sorted(range(len(first)), key=lambda k: (first[k].f1, -k))
+    longest = max(len(_name(scores.label)) for scores in first)
+    width = len(levels) * (4.4 + 0.085 * (longest + 8))
+    figure, body = _canvas(width, 0.30 * len(order) + 1.35, "Scores by class", heading)
+    panels = body.subplots(1, len(levels), squeeze=False)[0]
+    for axes, (title, of_level) in zip(panels, levels.items(), strict=True):
+        _draw_class_bars(axes, [of_level[k] for k in order])
+        axes.set_title(_plain(title), fontsize=11)
+    handles, names = panels[0].get_legend_handles_labels()
+    body.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=3, fontsize=9, frameon=False)
+    return figure
+
+
+def _draw_class_bars(axes: Axes, scores: Sequence[ClassScores]) -> None:
+    rows = np.arange(len(scores))
+    axes.barh(rows, [score.f1 for score in scores], height=0.68, color=LIGHT, label="F1")
+    known = [row for row, score in enumerate(scores) if score.support]
+    recall, precision = [scores[row].recall for row in known], [scores[row].precision for row in known]
+    axes.scatter(precision, known, marker=">", s=24, color=DARK, label="precision", zorder=3)
+    axes.scatter(
+        recall, known, marker="o", s=52, facecolors="none", edgecolors=ACCENT, linewidths=1.8, label="recall", zorder=4
+    )
+    for row, score in enumerate(scores):
+        text = f"{score.f1:.2f}" if score.support else "none here"
+        axes.text(1.04, row, text, va="center", fontsize=9, color=INK if score.support else FAINT)
+    axes.text(1.04, len(scores) - 0.35, "F1", va="bottom", fontsize=9, fontweight="bold", color=INK)
+    axes.set_yticks(rows, [f"{_name(score.label)}  ({score.support})" for score in scores], fontsize=9)
+    axes.set_xlim(0, 1.02)
+    axes.set_ylim(-0.6, len(scores) - 0.4)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#e6e6e6", linewidth=0.8)
+    _quiet(axes)
+
+
+def reliability_figure(curve: Reliability, heading: Heading) -> Figure:
+    """Draw accuracy against confidence, bin by bin, with the number of clips in each bin below.
+
+    Parameters
+    ----------
+    curve
+        What :func:`~genre.evaluation.calibration.reliability` returns.
+    heading
+        What the picture is of.
+    """
+    figure, body = _canvas(7.0, 6.1, "Calibration of the clips", heading)
+    top, bottom = body.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (3.4, 1)})
+    used = curve.count > 0
+    left, width = curve.edges[:-1][used], np.diff(curve.edges)[used]
+    accuracy, confidence = curve.accuracy[used], curve.confidence[used]
+    top.bar(left, accuracy, width, align="edge", color=LIGHT, edgecolor="white", label="accuracy")
+    gap = confidence - accuracy
+    top.bar(
+        left,
+        gap,
+        width,
+        bottom=accuracy,
+        align="edge",
+        fill=False,
+        edgecolor=WARNING,
+        hatch="////",
+        linewidth=0,
+        label="gap to the confidence",
+    )
+    top.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1.2, label="perfectly calibrated")
+    top.set_title(f"calibration error (ECE) {curve.error:.3f}", fontsize=11)
+    top.set_ylabel("share of clips predicted right", fontsize=10)
+    top.set_ylim(0, 1.02)
+    top.legend(loc="upper left", fontsize=9, frameon=True, framealpha=0.85, edgecolor="none")
+    bottom.bar(left, curve.count[used], width, align="edge", color=DARK, edgecolor="white")
+    bottom.set_ylabel("clips", fontsize=10)
+    bottom.yaxis.set_major_locator(MaxNLocator(integer=True, nbins=4))
+    bottom.set_xlabel("confidence: probability of the predicted class", fontsize=10)
+    bottom.set_xlim(0, 1)
+    for axes in (top, bottom):
+        _quiet(axes)
+        axes.grid(color="#e6e6e6", linewidth=0.8)
+    return figure
+
+
+def leakage_bars_figure(
+    rows: Sequence[Bar], *, dataset: str, subject: str = "Test accuracy by protocol", chance: float | None = None
+) -> Figure:
+    """Draw one bar a protocol with its 95 % interval; the leaked ones are hatched, red and say so.
+
+    Parameters
+    ----------
+    rows
+        The bars, from top to bottom.
+    dataset
+        Stands in the heading.
+    subject
+        What the figures are (``"Track accuracy of mini_vgg by protocol"``).
+    chance
+        Drawn as a line: accuracy of guessing.
+    """
+    names = [_plain(row.name, 34) + ("\nLEAKED" if row.leaky else "") for row in rows]
+    width = 6.6 + 0.085 * max((len(line) for name in names for line in name.split("\n")), default=0)
+    figure, body = _canvas(width, 0.62 * len(rows) + 0.95, subject, Heading(dataset, "", leaky=False), line=dataset)
+    axes = body.subplots()
+    for at, row in enumerate(rows):
+        face, edge, hatch = ("#f3c9ce", WARNING, "////") if row.leaky else (DARK, DARK, None)
+        axes.barh(at, row.accuracy, height=0.62, linewidth=0, facecolor=face, edgecolor=edge, hatch=hatch)
+        axes.plot(row.ci95, [at, at], color=INK, linewidth=1.8, marker="|", markersize=9, markeredgewidth=1.8)
+        text = f"{row.accuracy:.3f}  [{row.ci95[0]:.3f}, {row.ci95[1]:.3f}]"
+        axes.text(1.03, at, text, va="center", fontsize=10, color=WARNING if row.leaky else INK)
+    axes.set_yticks(range(len(rows)), names, fontsize=10)
+    for label, row in zip(axes.get_yticklabels(), rows, strict=True):
+        label.set_color(WARNING if row.leaky else INK)
+    if chance is not None:
+        axes.axvline(chance, color=FAINT, linestyle="--", linewidth=1.2)
+        axes.annotate(
+            "chance",
+            (chance, 1),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 2),
+            textcoords="offset points",
+            ha="center",
+            fontsize=9,
+            color=FAINT,
+        )
+    axes.set_xlim(0, 1.01)
+    axes.set_ylim(len(rows) - 0.45, -0.55)
+    axes.set_xlabel("accuracy, with 95 % interval", fontsize=10)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#e6e6e6", linewidth=0.8)
+    _quiet(axes)
+    return figure
+
+
+def confusion_matrix_png(
+    path: Path, matrices: Mapping[str, NDArray[np.int64]], labels: Sequence[str], heading: Heading
+) -> None:
+    """Write :func:`confusion_matrix_figure` to ``path``."""
+    save_png(confusion_matrix_figure(matrices, labels, heading), path)
+
+
+def curves_png(path: Path, history: History, heading: Heading, *, best_epoch: float | None = None) -> None:
+    """Write :func:`curves_figure` to ``path``."""
+    save_png(curves_figure(history, heading, best_epoch=best_epoch), path)
+
+
+def per_class_png(path: Path, levels: Mapping[str, Sequence[ClassScores]], heading: Heading) -> None:
+    """Write :func:`per_class_figure` to ``path``."""
+    save_png(per_class_figure(levels, heading), path)
+
+
+def reliability_png(path: Path, curve: Reliability, heading: Heading) -> None:
+    """Write :func:`reliability_figure` to ``path``."""
+    save_png(reliability_figure(curve, heading), path)
+
+
+def leakage_bars_png(
+    path: Path,
+    rows: Sequence[Bar],
+    *,
+    dataset: str,
+    subject: str = "Test accuracy by protocol",
+    chance: float | None = None,
+) -> None:
+    """Write :func:`leakage_bars_figure` to ``path``."""
+    save_png(leakage_bars_figure(rows, dataset=dataset, subject=subject, chance=chance), path)
+
+
+def save_png(figure: Figure, path: Path) -> None:
+    """Write a figure to a PNG file, atomically; the same figure gives the same bytes.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be written.
+    """
+    canvas = FigureCanvasAgg(figure)  # its own writer draws once; figure.savefig draws twice for the layout's sake
+    with atomic(path) as temporary:
+        canvas.print_png(temporary, metadata={"Software": None})  # type: ignore[no-untyped-call]
+
+
+def _canvas(
+    width: float, height: float, subject: str, heading: Heading, *, line: str | None = None
+) -> tuple[Figure, SubFigure]:
+    """Make a figure with its heading; the part below it is ``width`` (at least 6.5) x ``height`` inches."""
+    width = max(width, 6.5)
+    head_height = 0.80 if heading.leaky else 0.58
+    figure = Figure(figsize=(width, head_height + height), dpi=DPI, facecolor="white", layout="constrained")
+    FigureCanvasAgg(figure)
+    (head,), (body,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(head_height, height))
+    lines = [(subject, 14, "bold", INK), (heading.text if line is None else line, 10, "normal", INK)]
+    if heading.leaky:
+        lines.append((LEAK_WARNING, 10, "bold", WARNING))
+    at = 0.12
+    for text, size, weight, colour in lines:
+        fitting = int(72 * width / (0.58 * size))
+        head.text(
+            0.12 / width,
+            1 - at / head_height,
+            _plain(text, fitting),
+            va="top",
+            fontsize=size,
+            fontweight=weight,
+            color=colour,
+        )
+        at += size / 72 * 1.45
+    return figure, body
+
+
+def _quiet(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
+    axes.tick_params(labelsize=9)
+
+
+def _plain(text: str, longest: int = 60) -> str:
+    """Shorten a text in its middle, and keep matplotlib from reading dollar signs as formulas."""
+    text = " ".join(text.split())
+    if len(text) > longest:
+        end = longest // 3
+        text = f"{text[: longest - end - 1].rstrip()}…{text[-end:].lstrip()}"
+    return text.replace("$", r"\$")
+
+
+def _name(label: str) -> str:
+    """Name of a class as it stands at an axis."""
+    return _plain(label, 24)

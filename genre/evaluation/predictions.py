@@ -1,0 +1,286 @@
+"""Prediction tables: what a model said of every clip, in memory and as ``predictions.csv``.
+
+Conventions: a table has one row a clip; class ``k`` is ``labels[k]`` and column ``k`` of the probabilities; the
+predicted class is the one of highest probability, and the first of them in a tie. Everything that evaluation computes
+starts from such a table, so a figure can be computed again from the file alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genre.errors import DataError
+from genre.evaluation.files import write_csv
+
+FIXED_COLUMNS = ("track", "start_sec", "label", "predicted")
+SUM_TOLERANCE = 1e-3
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Predictions:
+    """One row a clip: where it is, what it is, and what the model said.
+
+    Starts are rounded to microseconds and probabilities to single precision, which is what the file keeps: a table that
+    was written and read back is equal bit for bit, and so are all metrics of it. The arrays cannot be written to.
+
+    Parameters
+    ----------
+    track
+        Name of each clip's track, n of them.
+    start_sec
+        Where each clip starts in its track, in seconds, shape (n,). A pair of track and start occurs once.
+    label
+        True class of each clip, shape (n,), integers in ``range(len(labels))``.
+    probabilities
+        Shape (n, n_classes), not negative, each row sums to 1 within 1e-3.
+    labels
+        Names of the classes, all different.
+
+    Raises
+    ------
+    DataError
+        When the columns do not fit these rules; the sentence names the first row that does not.
+    """
+
+    track: tuple[str, ...]
+    start_sec: NDArray[np.float64]
+    label: NDArray[np.int64]
+    probabilities: NDArray[np.float64]
+    labels: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        columns = {
+            "track": tuple(self.track),
+            "labels": tuple(self.labels),
+            "start_sec": np.round(np.array(self.start_sec, dtype=np.float64), 6) + 0.0,  # + 0.0 turns -0.0 into 0.0
+            "label": _integers(self.label),
+            "probabilities": _single_precision(self.probabilities),
+        }
+        for name, column in columns.items():
+            if isinstance(column, np.ndarray):
+                column.flags.writeable = False
+            object.__setattr__(self, name, column)
+        self.validate()
+
+    def __len__(self) -> int:
+        return len(self.track)
+
+    @property
+    def predicted(self) -> NDArray[np.int64]:
+        """Class of highest probability of each row, shape (n,)."""
+        return np.asarray(np.argmax(self.probabilities, axis=1), dtype=np.int64)
+
+    @property
+    def confidence(self) -> NDArray[np.float64]:
+        """Probability of the predicted class of each row, shape (n,)."""
+        return np.asarray(np.max(self.probabilities, axis=1))
+
+    @property
+    def correct(self) -> NDArray[np.bool_]:
+        """Whether each row was predicted right, shape (n,)."""
+        return np.equal(self.predicted, self.label)
+
+    def validate(self) -> None:
+        """Check all columns (done on construction).
+
+        Raises
+        ------
+        DataError
+            At the first column or row that breaks a rule.
+        """
+        self._check_shapes()
+        self._check_rows(
+            "a start that is negative or not a number", (self.start_sec >= 0) & np.isfinite(self.start_sec)
+        )
+        in_range = (self.label >= 0) & (self.label < len(self.labels))
+        self._check_rows(f"a label outside 0 to {len(self.labels) - 1}", in_range)
+        self._check_rows("a probability that is not finite", np.all(np.isfinite(self.probabilities), axis=1))
+        self._check_rows("a negative probability", np.all(self.probabilities >= 0, axis=1))
+        sums_to_one = np.abs(self.probabilities.sum(axis=1) - 1) <= SUM_TOLERANCE
+        self._check_rows(f"probabilities that do not sum to 1 within {SUM_TOLERANCE}", sums_to_one)
+        self._check_unique()
+
+    def _check_shapes(self) -> None:
+        if not self.labels or "" in self.labels or len(set(self.labels)) != len(self.labels):
+            raise DataError(
+                f"predictions need class names that are all different and not empty, not {list(self.labels)}"
+            )
+        n_rows, n_classes = len(self.track), len(self.labels)
+        shapes = {
+            "start_sec": (self.start_sec.shape, (n_rows,)),
+            "label": (self.label.shape, (n_rows,)),
+            "probabilities": (self.probabilities.shape, (n_rows, n_classes)),
+        }
+        for name, (found, wanted) in shapes.items():
+            if found != wanted:
+                raise DataError(
+                    f"predictions of {n_rows} clips and {n_classes} classes need {name} of shape {wanted}, not {found}"
+                )
+
+    def _check_rows(self, fault: str, good: NDArray[np.bool_]) -> None:
+        if not good.all():
+            row = int(np.argmin(good))
+            raise DataError(f"row {row + 1} of the predictions (track {self.track[row]!r}) has {fault}")
+
+    def _check_unique(self) -> None:
+        seen: set[tuple[str, float]] = set()
+        for track, start in zip(self.track, self.start_sec.tolist(), strict=True):
+            if (track, start) in seen:
+                raise DataError(f"the predictions hold the clip of track {track!r} at {start:g} s twice")
+            seen.add((track, start))
+
+    def write_csv(self, path: Path) -> None:
+        """Write the table: ``track,start_sec,label,predicted``, then one probability column a class, as UTF-8.
+
+        Written to a temporary file first, so that no half table is ever seen. Nine significant digits keep a number of
+        single precision exactly.
+
+        Raises
+        ------
+        DataError
+            When the file cannot be written.
+        """
+        columns = (self.track, self.start_sec.tolist(), self.label.tolist(), self.predicted.tolist())
+        rows = (
+            [track, _seconds(start), self.labels[label], self.labels[predicted], *(f"{p:.9g}" for p in probabilities)]
+            for track, start, label, predicted, probabilities in zip(*columns, self.probabilities.tolist(), strict=True)
+        )
+        write_csv(path, itertools.chain([[*FIXED_COLUMNS, *self.labels]], rows))
+
+    @classmethod
+    def read_csv(cls, path: Path) -> Predictions:
+        """Read a table that :meth:`write_csv` wrote.
+
+        The first four columns are told by position, so a class may have any name, ``track`` too.
+
+        Raises
+        ------
+        DataError
+            When the file is missing or is not such a table; the sentence names the file and the line.
+        """
+        header, rows, lines = _read_rows(path)
+        labels = header[len(FIXED_COLUMNS) :]
+        number_of = {name: number for number, name in enumerate(labels)}
+        try:
+            table = cls(
+                track=tuple(row[0] for row in rows),
+                start_sec=_numbers(path, lines, rows, range(1, 2))[:, 0],
+                label=np.array([_class(path, line, row[2], number_of) for line, row in zip(lines, rows, strict=True)]),
+                probabilities=_numbers(path, lines, rows, range(len(FIXED_COLUMNS), len(header))),
+                labels=tuple(labels),
+            )
+        except _TableError:
+            raise
+        except DataError as error:
+            raise _TableError(path, str(error)) from error
+        for line, row, predicted in zip(lines, rows, table.predicted.tolist(), strict=True):
+            if row[3] != labels[predicted]:
+                fault = f"line {line} says {row[3]!r} was predicted, but its probabilities say {labels[predicted]!r}"
+                raise _TableError(path, fault)
+        return table
+
+
+def track_level(predictions: Predictions) -> Predictions:
+    """Return one row a track: the mean probability over its clips, at the start of the first of them.
+
+    Rows come sorted by track name, and do not depend on the order of the clips.
+
+    Raises
+    ------
+    DataError
+        When two clips of one track have different labels.
+    """
+    names = sorted(set(predictions.track))
+    number_of = {name: number for number, name in enumerate(names)}
+    index = np.array([number_of[name] for name in predictions.track], dtype=np.int64)
+    order = np.lexsort((predictions.start_sec, index))
+    first = np.searchsorted(index[order], np.arange(len(names)))
+    label = predictions.label[order]
+    own_label = label[first]
+    clash = label != own_label[index[order]]
+    if clash.any():
+        at = int(np.argmax(clash))
+        track = names[index[order][at]]
+        two = predictions.labels[own_label[number_of[track]]], predictions.labels[label[at]]
+        raise DataError(f"clips of track {track!r} have two labels, {two[0]} and {two[1]}: a track has one label")
+    sums = np.add.reduceat(predictions.probabilities[order], first, axis=0)
+    return Predictions(
+        track=tuple(names),
+        start_sec=predictions.start_sec[order][first],
+        label=own_label,
+        probabilities=sums / np.bincount(index, minlength=len(names))[:, None],
+        labels=predictions.labels,
+    )
+
+
+class _TableError(DataError):
+    """A prediction table cannot be read."""
+
+    def __init__(self, path: Path, fault: str) -> None:
+        super().__init__(f"{path} is not a usable prediction table: {fault}; write it again by evaluating the run")
+
+
+def _integers(values: NDArray[np.int64]) -> NDArray[np.int64]:
+    array = np.array(values)
+    if array.size and array.dtype.kind not in "iu":
+        raise DataError(f"the labels of predictions must be class numbers (integers), not {array.dtype}")
+    return array.astype(np.int64)
+
+
+def _single_precision(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    with np.errstate(over="ignore"):  # an overflow becomes infinite, which the check of the values reports
+        return np.array(values).astype(np.float32).astype(np.float64)
+
+
+def _seconds(value: float) -> str:
+    """Write seconds with 3 to 6 decimals: ``3.000``, ``1.333333``."""
+    whole, decimals = f"{value:.6f}".split(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(3, '0')}"
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
+    """Read the header, the rows and the line of the file that each row ends on."""
+    rows: list[list[str]] = []
+    lines: list[int] = []
+    try:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            header = next(reader, [])
+            if tuple(header[: len(FIXED_COLUMNS)]) != FIXED_COLUMNS or len(header) == len(FIXED_COLUMNS):
+                wanted = f"{','.join(FIXED_COLUMNS)} and one column a class"
+                raise _TableError(path, f"its first line is not {wanted}")
+            for row in reader:
+                if len(row) != len(header):
+                    fault = f"line {reader.line_num} has {len(row)} columns where the first line has {len(header)}"
+                    raise _TableError(path, fault)
+                rows.append(row)
+                lines.append(reader.line_num)
+    except OSError as error:
+        raise DataError(f"cannot read the predictions {path} ({error.strerror}): check the path") from error
+    except csv.Error as error:
+        raise _TableError(path, f"it is not CSV ({error})") from error
+    return header, rows, lines
+
+
+def _numbers(path: Path, lines: Sequence[int], rows: Sequence[list[str]], columns: range) -> NDArray[np.float64]:
+    """Read some columns of all rows as numbers, shape (n_rows, n_columns)."""
+    numbers: list[list[float]] = []
+    for line, row in zip(lines, rows, strict=True):
+        try:
+            numbers.append([float(row[column]) for column in columns])
+        except ValueError as error:
+            raise _TableError(path, f"line {line} holds a text where a number belongs ({error})") from error
+    return np.array(numbers, dtype=np.float64).reshape(len(rows), len(columns))
+
+
+def _class(path: Path, line: int, name: str, number_of: dict[str, int]) -> int:
+    if name not in number_of:
+        raise _TableError(path, f"line {line} has the label {name!r}, which is not one of its columns")
+    return number_of[name]

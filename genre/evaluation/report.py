@@ -1,0 +1,314 @@
+"""What a run leaves behind: ``metrics.json``, prediction tables, scores by class and pictures.
+
+``metrics.json`` is written last, so a folder that has one has all the rest. Its keys are fixed, since other tools read
+them; whatever else is worth keeping has a file of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genre.errors import DataError
+from genre.evaluation.calibration import reliability
+from genre.evaluation.files import write_csv, write_text
+from genre.evaluation.metrics import LEAK_WARNING, N_BOOTSTRAP, Metrics, class_scores, confusion_matrix, evaluate
+from genre.evaluation.predictions import Predictions, track_level
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from genre.evaluation.plots import Heading, History
+
+METRICS_FILE = "metrics.json"
+PREDICTIONS_FILES = {"val": "predictions_val.csv", "test": "predictions.csv"}
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """The facts of a run that are not figures.
+
+    Parameters
+    ----------
+    protocol
+        Name of the protocol that dealt the tracks.
+    leaky
+        Whether that protocol lets training hear recordings of the test side.
+    model
+        Name of the model.
+    seed
+        Seed of the run.
+    parameters
+        Number of trainable parameters.
+    train_seconds
+        Wall-clock seconds of training.
+    dataset
+        Name of the data set.
+    config_hash
+        Hash of everything that was configured, seed and fold included.
+    version
+        Version of the package that made the run.
+    """
+
+    protocol: str
+    leaky: bool
+    model: str
+    seed: int
+    parameters: int
+    train_seconds: float
+    dataset: str
+    config_hash: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A run and its figures, as ``metrics.json`` holds them.
+
+    Parameters
+    ----------
+    folder
+        Where the run's files are.
+    info
+        Its facts.
+    val, test
+        Its figures; None for a side that was not evaluated.
+    """
+
+    folder: Path
+    info: RunInfo
+    val: Metrics | None
+    test: Metrics | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain values in the order of ``metrics.json``."""
+        info = self.info
+        return {
+            "protocol": info.protocol,
+            "leaky": info.leaky,
+            "model": info.model,
+            "seed": info.seed,
+            "parameters": info.parameters,
+            "train_seconds": info.train_seconds,
+            "val": self.val.as_dict() if self.val else None,
+            "test": self.test.as_dict() if self.test else None,
+            "dataset": info.dataset,
+            "config_hash": info.config_hash,
+            "version": info.version,
+        }
+
+
+def write_run(
+    folder: Path,
+    *,
+    info: RunInfo,
+    val: Predictions | None,
+    test: Predictions | None,
+    history: History | None = None,
+    best_epoch: float | None = None,
+    n_bootstrap: int = N_BOOTSTRAP,
+) -> RunReport:
+    """Evaluate a run and write all its files to ``folder``, each atomically.
+
+    Always ``per_class.csv``, ``confusion_matrix.png``, ``per_class.png``, ``reliability.png`` and ``metrics.json``;
+    ``predictions.csv`` (test) and ``predictions_val.csv`` for the sides there are, removed for a side there is not, so
+    that they never tell of another evaluation; ``curves.png`` and ``history.csv`` when there is a history. The pictures
+    show the test side, or the validation side when there is no test.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    info
+        Facts of the run.
+    val, test
+        What the model said of the clips of each side.
+    history
+        Name of a curve -> its (epoch, value) points (:func:`genre.evaluation.plots.curves_figure`).
+    best_epoch
+        Epoch the evaluated weights are of; marked in the curves.
+    n_bootstrap
+        Resamples of the intervals.
+
+    Returns
+    -------
+    RunReport
+        The figures.
+
+    Raises
+    ------
+    DataError
+        When there is no side at all, a side has no clips, or a file cannot be written.
+    """
+    sides = {side: table for side, table in (("val", val), ("test", test)) if table is not None}
+    if not sides:
+        raise DataError("there is nothing to evaluate: the run has neither validation nor test predictions")
+    figures = {side: evaluate(table, n_bootstrap=n_bootstrap) for side, table in sides.items()}
+    report = RunReport(folder=folder, info=info, val=figures.get("val"), test=figures.get("test"))
+    for side, name in PREDICTIONS_FILES.items():
+        if side in sides:
+            sides[side].write_csv(folder / name)
+        else:
+            with contextlib.suppress(OSError):
+                (folder / name).unlink()
+    write_csv(folder / "per_class.csv", _class_rows(sides, info))
+    if history:
+        write_csv(folder / "history.csv", _history_rows(history))
+    _write_pictures(report, sides, history, best_epoch)
+    write_text(
+        folder / METRICS_FILE, json.dumps(report.as_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+    )
+    return report
+
+
+def read_run(path: Path) -> RunReport:
+    """Read a ``metrics.json``; keys it does not know are ignored.
+
+    Raises
+    ------
+    DataError
+        When the file cannot be read, is not JSON, or lacks a key; the sentence names the file and the key.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(values, dict):
+            raise DataError("it does not hold one JSON object")
+        return RunReport(folder=path.parent, info=_info(values), val=_side(values, "val"), test=_side(values, "test"))
+    except OSError as error:
+        raise DataError(f"cannot read {path} ({error.strerror}): check the path") from error
+    except (ValueError, DataError) as error:
+        raise DataError(f"{path} is not the metrics.json of a run ({error}): evaluate the run again") from error
+
+
+def summary(report: RunReport, *, facts: Mapping[str, str] | None = None) -> RenderableType:
+    """Return a table of a run's figures for the terminal; the leak warning stands over it in red.
+
+    Parameters
+    ----------
+    report
+        The run.
+    facts
+        Further lines for below the table: name -> text.
+    """
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    info = report.info
+    title = f"{info.model} on {info.dataset}, protocol {info.protocol}, seed {info.seed}"
+    table = Table(title=Text(title, style="bold"), title_justify="left")
+    table.add_column()
+    sides = [(name, side) for name, side in (("test", report.test), ("validation", report.val)) if side is not None]
+    for name, _ in sides:
+        table.add_column(name, justify="right")
+    rows = [_summary_cells(side) for _, side in sides]
+    for name in rows[0] if rows else ():
+        table.add_row(name, *(cells[name] for cells in rows))
+    cost = {
+        "parameters": f"{info.parameters:,}",
+        "training": _duration(info.train_seconds),
+        **(facts or {}),
+        "results": str(report.folder),
+    }
+    lines = [Text(f"{name}: {text}", overflow="fold") for name, text in cost.items()]
+    warning = [Text(LEAK_WARNING.upper(), style="bold red")] if info.leaky else []
+    return Group(*warning, table, *lines)
+
+
+def heading(info: RunInfo, side: str) -> Heading:
+    """Return what stands over a picture of one side (``"val"``, ``"test"`` or, for both, ``""``) of a run."""
+    from genre.evaluation.plots import Heading
+
+    return Heading(dataset=info.dataset, protocol=info.protocol, leaky=info.leaky, model=info.model, side=side)
+
+
+def _write_pictures(
+    report: RunReport, sides: Mapping[str, Predictions], history: History | None, best_epoch: float | None
+) -> None:
+    from genre.evaluation import plots
+
+    side = "test" if "test" in sides else "val"
+    clips = sides[side]
+    levels = {"tracks": track_level(clips), "clips": clips}
+    above = heading(report.info, side)
+    folder = report.folder
+    matrices = {title: confusion_matrix(table) for title, table in levels.items()}
+    plots.confusion_matrix_png(folder / "confusion_matrix.png", matrices, clips.labels, above)
+    scores = {title: class_scores(table) for title, table in levels.items()}
+    plots.per_class_png(folder / "per_class.png", scores, above)
+    plots.reliability_png(folder / "reliability.png", reliability(clips.confidence, clips.correct), above)
+    if history:
+        plots.curves_png(folder / "curves.png", history, heading(report.info, ""), best_epoch=best_epoch)
+
+
+def _class_rows(sides: Mapping[str, Predictions], info: RunInfo) -> Iterator[Sequence[object]]:
+    yield "side", "level", "class", "precision", "recall", "f1", "support", "protocol", "leaky"
+    for side, clips in sides.items():
+        for level, table in (("track", track_level(clips)), ("clip", clips)):
+            for of_class in class_scores(table):
+                quotients = (f"{value:.6f}" for value in (of_class.precision, of_class.recall, of_class.f1))
+                leaky = "true" if info.leaky else "false"
+                yield side, level, of_class.label, *quotients, of_class.support, info.protocol, leaky
+
+
+def _history_rows(history: History) -> Iterator[Sequence[object]]:
+    yield "curve", "epoch", "value"
+    for curve, points in history.items():
+        for epoch, value in points:
+            yield curve, f"{epoch:g}", f"{value:.9g}"
+
+
+def _info(values: Mapping[str, Any]) -> RunInfo:
+    def value(key: str, *kinds: type) -> Any:
+        if key not in values:
+            raise DataError(f"it has no {key!r}")
+        if not isinstance(values[key], kinds) or (isinstance(values[key], bool) and bool not in kinds):
+            raise DataError(f"its {key!r} is {values[key]!r}")
+        return values[key]
+
+    return RunInfo(
+        protocol=value("protocol", str),
+        leaky=value("leaky", bool),
+        model=value("model", str),
+        seed=value("seed", int),
+        parameters=value("parameters", int),
+        train_seconds=float(value("train_seconds", int, float)),
+        dataset=value("dataset", str),
+        config_hash=value("config_hash", str),
+        version=value("version", str),
+    )
+
+
+def _side(values: Mapping[str, Any], side: str) -> Metrics | None:
+    if side not in values:
+        raise DataError(f"it has no {side!r}")
+    figures = values[side]
+    if figures is None:
+        return None
+    if not isinstance(figures, dict):
+        raise DataError(f"its {side!r} is not an object")
+    return Metrics.from_dict(figures)
+
+
+def _summary_cells(side: Metrics) -> dict[str, str]:
+    low, high = side.track_accuracy_ci95
+    return {
+        "track accuracy [95 %]": f"{side.track_accuracy:.3f}  [{low:.3f}, {high:.3f}]",
+        "clip accuracy": f"{side.clip_accuracy:.3f}",
+        "macro F1 (clips)": f"{side.macro_f1:.3f}",
+        "calibration error": f"{side.ece:.3f}",
+        "tracks / clips": f"{side.n_tracks:,} / {side.n_clips:,}",
+    }
+
+
+def _duration(seconds: float) -> str:
+    """Write seconds as a person says them: ``8.2 s``, ``3 min 20 s``, ``2 h 5 min``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_of_hour = divmod(minutes, 60)
+    return f"{hours} h {minutes_of_hour} min" if hours else f"{minutes} min {rest} s"

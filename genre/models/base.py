@@ -1,0 +1,223 @@
+"""What every model shares: loss, metrics, optimiser, schedule, normalisation and what its checkpoint holds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from pytorch_lightning.utilities.types import OptimizerLRScheduler
+from torch import nn
+from torch.nn import functional
+from torchmetrics import MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+
+from genre.data.batches import Batch
+from genre.data.datamodule import Statistics
+from genre.errors import ConfigError, near_names
+from genre.features.handcrafted import FEATURE_NAMES
+from genre.features.spectrogram import build_frontend
+from genre.models.metrics import TrackAccuracy
+
+OPTIMIZERS = ("adamw", "adam")
+SCHEDULERS = ("cosine", "step", "constant")
+NORMALIZATIONS = ("bins", "none")
+
+
+class GenreModule(LightningModule):
+    """Base of all models: a subclass builds ``self.network`` and nothing else.
+
+    ``self.network(spectrogram, features)`` takes the normalised spectrogram (B, 1, bins, frames) and the
+    standardised features (B, 57) and returns logits (B, classes). The checkpoint needs nothing else: constructor
+    arguments are plain values, and statistics of the training clips and the calibration temperature are buffers.
+
+    Parameters
+    ----------
+    labels
+        Class names, in the order of the logits.
+    frontend
+        Settings of the front end (``FrontEnd.settings()``).
+    clips
+        Settings of the clips (``ClipSpec.settings()``).
+    normalize
+        ``"bins"`` standardises every bin of the spectrogram by the training clips; ``"none"`` leaves it as it is.
+    label_smoothing
+        Share of the target spread evenly over all classes, in [0, 1).
+    optimizer
+        ``"adamw"`` (no decay of biases and normalisation weights) or ``"adam"`` (L2 penalty on all weights).
+    learning_rate, weight_decay
+        Of the optimiser.
+    scheduler
+        ``"cosine"`` (after a linear warm-up), ``"step"`` or ``"constant"``.
+    warmup
+        Share of all steps in which the rate rises, for ``"cosine"``.
+    step_at, step_factor
+        After this share of all steps the rate is multiplied by the factor, for ``"step"``.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
+    """
+
+    network: nn.Module
+    feature_mean: torch.Tensor
+    feature_std: torch.Tensor
+    spectrogram_mean: torch.Tensor
+    spectrogram_std: torch.Tensor
+    temperature: torch.Tensor
+
+    def __init__(
+        self,
+        *,
+        labels: Sequence[str],
+        frontend: dict[str, Any],
+        clips: dict[str, Any],
+        normalize: str = "bins",
+        label_smoothing: float = 0.0,
+        optimizer: str = "adamw",
+        learning_rate: float = 2e-3,
+        weight_decay: float = 0.01,
+        scheduler: str = "cosine",
+        warmup: float = 0.05,
+        step_at: float = 0.5,
+        step_factor: float = 0.25,
+    ) -> None:
+        super().__init__()
+        for setting, value, known in (
+            ("model.normalize", normalize, NORMALIZATIONS),
+            ("optimizer.name", optimizer, OPTIMIZERS),
+            ("scheduler.name", scheduler, SCHEDULERS),
+        ):
+            if value not in known:
+                raise ConfigError(f"{setting}={value} is unknown; {near_names(str(value), known)}")
+        for setting, number, low, high in (
+            ("model.label_smoothing", label_smoothing, 0.0, 0.99),
+            ("optimizer.learning_rate", learning_rate, 0.0, math.inf),
+            ("optimizer.weight_decay", weight_decay, 0.0, math.inf),
+            ("scheduler.warmup", warmup, 0.0, 1.0),
+            ("scheduler.at", step_at, 0.0, 1.0),
+        ):
+            if not low <= number <= high:
+                raise ConfigError(f"{setting}={number:g} is out of range; choose between {low:g} and {high:g}")
+        self.save_hyperparameters()
+        self.labels = tuple(labels)
+        self.provenance: dict[str, Any] = {}
+        self.input_shape = build_frontend(frontend).shape(
+            round(clips["clip_sec"] * clips["sample_rate"]), clips["sample_rate"]
+        )
+        bins, n_features = self.input_shape[0], len(FEATURE_NAMES)
+        self.register_buffer("feature_mean", torch.zeros(n_features))
+        self.register_buffer("feature_std", torch.ones(n_features))
+        self.register_buffer("spectrogram_mean", torch.zeros(bins))
+        self.register_buffer("spectrogram_std", torch.ones(bins))
+        self.register_buffer("temperature", torch.ones(()))
+        metrics = MetricCollection(
+            {"clip_accuracy": MulticlassAccuracy(len(self.labels), average="micro"), "track_accuracy": TrackAccuracy()}
+        )
+        for side in ("train", "val", "test"):
+            self.add_module(f"{side}_metrics", metrics.clone(prefix=f"{side}/"))
+
+    def set_statistics(self, statistics: Statistics) -> None:
+        """Keep the statistics by which inputs are normalised."""
+        for name in ("feature_mean", "feature_std", "spectrogram_mean", "spectrogram_std"):
+            getattr(self, name).copy_(torch.from_numpy(getattr(statistics, name)))
+
+    def forward(self, spectrogram: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Return logits.
+
+        Parameters
+        ----------
+        spectrogram : shape=(B, 1, bins, frames)
+        features : shape=(B, 57)
+
+        Returns
+        -------
+        logits : shape=(B, classes)
+        """
+        if self.hparams["normalize"] == "bins":
+            spectrogram = (spectrogram - self.spectrogram_mean[:, None]) / self.spectrogram_std[:, None]
+        logits: torch.Tensor = self.network(spectrogram, (features - self.feature_mean) / self.feature_std)
+        return logits
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Return calibrated probabilities of logits (B, classes)."""
+        return torch.softmax(logits / self.temperature, dim=-1)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
+        """Return the loss of one batch."""
+        logits = self(batch["spectrogram"], batch["features"])
+        loss = functional.cross_entropy(logits, batch["label"], label_smoothing=self.hparams["label_smoothing"])
+        self._log("train", loss, logits, batch)
+        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True, on_epoch=False)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the metrics of one validation batch."""
+        self._evaluate("val", batch)
+
+    def test_step(self, batch: Batch, batch_idx: int) -> None:
+        """Log the metrics of one test batch."""
+        self._evaluate("test", batch)
+
+    def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
+        """Return the logits of a batch with what identifies its clips."""
+        logits = self(batch["spectrogram"], batch["features"])
+        return {"logits": logits, "label": batch["label"], "track": batch["track"], "start": batch["start"]}
+
+    def _evaluate(self, side: str, batch: Batch) -> None:
+        logits = self(batch["spectrogram"], batch["features"])
+        self._log(side, functional.cross_entropy(logits, batch["label"]), logits, batch)
+
+    def _log(self, side: str, loss: torch.Tensor, logits: torch.Tensor, batch: Batch) -> None:
+        size = len(logits)
+        metrics = self.get_submodule(f"{side}_metrics")
+        assert isinstance(metrics, MetricCollection)
+        metrics["clip_accuracy"].update(logits, batch["label"])
+        metrics["track_accuracy"].update(torch.softmax(logits.detach(), dim=-1), batch["label"], batch["track"])
+        # only validation runs on several processes and must be whole: training loss is this process's own
+        self.log(f"{side}/loss", loss, batch_size=size, on_step=False, on_epoch=True, sync_dist=side != "train")
+        self.log_dict(metrics, batch_size=size, on_step=False, on_epoch=True)
+
+    def configure_optimizers(self) -> OptimizerLRScheduler:
+        """Return the optimiser and its schedule, which is stepped after every batch."""
+        rate, decay = self.hparams["learning_rate"], self.hparams["weight_decay"]
+        weights = [parameter for parameter in self.parameters() if parameter.requires_grad]
+        optimizer: torch.optim.Optimizer
+        if self.hparams["optimizer"] == "adamw":
+            groups = [
+                {"params": [weight for weight in weights if weight.ndim > 1], "weight_decay": decay},
+                {"params": [weight for weight in weights if weight.ndim <= 1], "weight_decay": 0.0},
+            ]
+            optimizer = torch.optim.AdamW(groups, lr=rate)
+        else:
+            optimizer = torch.optim.Adam(weights, lr=rate, weight_decay=decay)
+        total = self.trainer.estimated_stepping_batches
+        if not math.isfinite(total) and self.hparams["scheduler"] != "constant":
+            raise ConfigError("a schedule needs to know the end; set trainer.max_epochs, or scheduler=constant")
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: self._rate_factor(step, total))
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step", "name": "learning_rate"},
+        }
+
+    def _rate_factor(self, step: int, total: float) -> float:
+        """Return what the learning rate is multiplied by at a step."""
+        if self.hparams["scheduler"] == "constant":
+            return 1.0
+        if self.hparams["scheduler"] == "step":
+            return float(self.hparams["step_factor"]) if step >= self.hparams["step_at"] * total else 1.0
+        rising = float(self.hparams["warmup"]) * total
+        if step < rising:
+            return (step + 1) / (rising + 1)
+        return 0.5 * (1.0 + math.cos(math.pi * min(1.0, (step - rising) / max(1.0, total - rising))))
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Write the name of the class and where the model comes from into the checkpoint."""
+        checkpoint["genre"] = {"model": type(self).__name__, "provenance": self.provenance}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Read back where the model comes from."""
+        self.provenance = checkpoint.get("genre", {}).get("provenance", {})

@@ -1,0 +1,255 @@
+"""What a user gets wrong: one sentence that helps, exit status 1, no traceback, nothing half-written."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parent.parent.parent
+
+SMALL = (
+    "data.clip_sec=1",
+    "model.widths=[4,8]",
+    "model.hidden=16",
+    "trainer.max_epochs=1",
+    "data.batch_size=8",
+    "logger=none",
+)
+
+
+@pytest.fixture
+def fails(train, tmp_path: Path):
+    """Run train.py, check that it fails as promised, and return the sentence."""
+
+    def run(*arguments: str) -> str:
+        result = train(f"hydra.run.dir={tmp_path / 'run'}", *arguments)
+        assert result.status == 1, result.out
+        assert "Traceback" not in result.out + result.err
+        lines = [line for line in result.err.splitlines() if line.strip()]
+        assert len(lines) == 1, result.err
+        assert lines[0].startswith("error: ")
+        assert not (tmp_path / "run" / "metrics.json").exists()
+        return lines[0]
+
+    return run
+
+
+def test_root_not_given(fails) -> None:
+    assert "data.root is not set; add data.root=..." in fails("data=folder")
+
+
+def test_root_missing(fails, tmp_path: Path) -> None:
+    sentence = fails("data=folder", f"data.root={tmp_path / 'nowhere'}")
+    assert "nowhere" in sentence
+    assert "does not exist" in sentence
+
+
+def test_empty_folder(fails, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    sentence = fails("data=folder", f"data.root={tmp_path / 'empty'}")
+    assert "empty" in sentence
+
+
+def test_single_class(fails, make_music) -> None:
+    root = make_music(genres=("only",), table=False)
+    assert "single class" in fails("data=folder", f"data.root={root}")
+
+
+def test_class_with_one_artist(fails, make_music) -> None:
+    root = make_music(artists=3)
+    table = root / "tracks.csv"
+    table.write_text(table.read_text().replace("low artist 1", "low artist 0").replace("low artist 2", "low artist 0"))
+    sentence = fails("data=folder", f"data.root={root}", "data.clip_sec=1")
+    assert "low" in sentence
+    assert "artist" in sentence
+
+
+@pytest.mark.parametrize("value", ["0", "-3", "1000", "three", "0.1"])
+def test_clip_sec_out_of_range(value: str, fails) -> None:
+    sentence = fails(f"data.clip_sec={value}")
+    assert f"data.clip_sec={value}" in sentence
+
+
+def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
+    sentence = fails("data=folder", f"data.root={music}", "data.clip_sec=9")
+    assert "longer than every track" in sentence
+    assert "2.20 s" in sentence
+
+
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("model=mini_vg", "did you mean mini_vgg?"),
+        ("data=gtzn", "did you mean gtzan?"),
+        ("protocol=artst", "did you mean artist?"),
+        ("frontend=logmell", "did you mean logmel?"),
+        ("data.clip_secs=3", "did you mean data.clip_sec"),
+        ("trainer.max_epoch=3", "did you mean trainer.max_epochs"),
+        ("modl=mini_vgg", "did you mean"),
+        ("optimizer.lr=0.1", "optimizer.learning_rate"),
+        ("protocol.folds=3", "there is no setting protocol.folds"),
+        ("mode=tset", "did you mean test?"),
+        ("data.short=cut", "known: drop, pad, repeat"),
+        ("data.batch_size=0", "data.batch_size=0"),
+        ("data.in_memory=perhaps", "data.in_memory=perhaps"),
+        ("data.jobs=0", "data.jobs=0"),
+        ("protocol.val=1.5", "protocol.val"),
+        ("trainer.max_epochs=0", "trainer.max_epochs=0"),
+        ("callbacks.monitor_mode=up", "callbacks.monitor_mode=up"),
+        ("seed=[", "cannot be read"),
+        ("seed", "cannot be read"),
+    ],
+)
+def test_wrong_setting(argument: str, hint: str, fails) -> None:
+    assert hint in fails(argument)
+
+
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("model.pooling=globl", "did you mean global?"),
+        ("model.normalize=bin", "did you mean bins?"),
+        ("model.label_smoothing=2", "model.label_smoothing=2"),
+        ("optimizer.name=sgdd", "optimizer.name=sgdd"),
+        ("scheduler.name=cosin", "did you mean cosine?"),
+        ("model.widths=[4,4,4,4,4,4,4,4,4]", "use fewer blocks"),
+        ("model.widths=[]", "model.widths"),
+        ("callbacks.monitor=val/los", "did you mean val/loss?"),
+    ],
+)
+def test_wrong_setting_of_the_model(argument: str, hint: str, fails, music: Path) -> None:
+    assert hint in fails("data=folder", f"data.root={music}", "data.clip_sec=1", argument)
+
+
+def test_table_without_a_column(fails, make_music) -> None:
+    root = make_music()
+    table = root / "tracks.csv"
+    table.write_text(table.read_text().replace("file,label", "path,label", 1))
+    sentence = fails("data=folder", f"data.root={root}")
+    assert "tracks.csv" in sentence
+    assert "file" in sentence
+
+
+def test_table_with_a_missing_file(fails, make_music) -> None:
+    root = make_music()
+    (root / "low" / "low.1.0.wav").unlink()
+    assert "low.1.0.wav" in fails("data=folder", f"data.root={root}")
+
+
+def test_table_with_a_duplicate_row(fails, make_music) -> None:
+    root = make_music()
+    table = root / "tracks.csv"
+    table.write_text(table.read_text() + table.read_text().splitlines()[-1] + "\n")
+    assert "listed already" in fails("data=folder", f"data.root={root}")
+
+
+def test_predefined_without_split(fails, music: Path) -> None:
+    assert "split" in fails("data=folder", f"data.root={music}", "protocol=predefined", "data.clip_sec=1")
+
+
+def test_class_with_nothing_left(fails, make_music) -> None:
+    root = make_music()
+    for file in (root / "low").iterdir():
+        file.write_bytes(b"")
+    sentence = fails("data=folder", f"data.root={root}", "data.clip_sec=1")
+    assert "low" in sentence
+    assert "none of the 4 tracks" in sentence
+
+
+def test_gtzan_without_genres(fails, music: Path) -> None:
+    assert "blues" in fails("data=gtzan", f"data.root={music}")
+
+
+def test_checkpoint_missing(fails, tmp_path: Path) -> None:
+    assert "there is no checkpoint" in fails("mode=test", f"ckpt={tmp_path / 'none.ckpt'}")
+
+
+def test_mode_test_without_checkpoint(fails) -> None:
+    assert "ckpt=" in fails("mode=test")
+
+
+def test_checkpoint_that_is_none(fails, tmp_path: Path) -> None:
+    path = tmp_path / "odd name, (1) = x.ckpt"
+    path.write_text("not a checkpoint")
+    sentence = fails("mode=test", f"ckpt={path}")
+    assert "is not a checkpoint" in sentence
+    assert path.name in sentence
+
+
+def test_checkpoint_of_something_else(fails, tmp_path: Path) -> None:
+    path = tmp_path / "other.ckpt"
+    torch.save({"state_dict": {}}, path)
+    assert "not a checkpoint of this project" in fails("mode=test", f"ckpt={path}")
+
+
+def test_checkpoint_that_would_run_code(fails, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    path = tmp_path / "evil.ckpt"
+    torch.save({"genre": {"model": "MiniVGG"}, "state_dict": Evil()}, path)
+    sentence = fails("mode=test", f"ckpt={path}")
+    assert "run code" in sentence
+    assert not (tmp_path / "ran").exists()
+
+
+def test_checkpoint_of_other_labels(fails, train, music: Path, make_music, tmp_path: Path) -> None:
+    run = tmp_path / "trained"
+    assert train("data=folder", f"data.root={music}", f"hydra.run.dir={run}", *SMALL).status == 0
+    other = make_music(genres=("deep", "loud", "quiet"))
+    sentence = fails("mode=test", f"ckpt={run / 'best.ckpt'}", f"data.root={other}")
+    assert "other labels" in sentence
+    assert "high, low, middle" in sentence
+
+
+def test_unwritable_output_folder(train, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    result = train(f"hydra.run.dir={tmp_path / 'file' / 'run'}")
+    assert result.status == 1
+    assert "cannot be used" in result.err
+    assert "Traceback" not in result.err
+
+
+def test_unwritable_store(fails, music: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    sentence = fails("data=folder", f"data.root={music}", f"data.store_dir={tmp_path / 'file' / 'stores'}")
+    assert "data.store_dir" in sentence
+
+
+def test_debug_shows_the_traceback(train, tmp_path: Path) -> None:
+    from genre.errors import ConfigError
+
+    with pytest.raises(ConfigError):
+        train("data.clip_sec=0", "debug=true", f"hydra.run.dir={tmp_path / 'run'}")
+
+
+def test_interrupt_leaves_a_checkpoint_that_can_be_continued(train, music: Path, stores: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [
+        sys.executable, str(ROOT / "train.py"), "data=folder", f"data.root={music}", f"hydra.run.dir={run}",
+        *SMALL[:3], "data.batch_size=8", "logger=none", "trainer.max_epochs=100000", "callbacks.patience=null",
+    ]  # fmt: skip
+    environment = {**os.environ, "GENRE_STORES": str(stores)}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env=environment
+    )
+    deadline = time.monotonic() + 120
+    while not (run / "last.ckpt").is_file() and time.monotonic() < deadline and process.poll() is None:
+        time.sleep(0.2)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=60)
+    assert process.returncode == 1, out
+    assert "Traceback" not in out
+    assert f"ckpt={run / 'last.ckpt'}" in out
+    done = torch.load(run / "last.ckpt", weights_only=True)["epoch"] + 1
+    more = train(f"ckpt={run / 'last.ckpt'}", f"trainer.max_epochs={done + 2}", f"hydra.run.dir={tmp_path / 'more'}")
+    assert more.status == 0, more.err
+    assert f"epoch {done + 2}/{done + 2}" in more.out

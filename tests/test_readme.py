@@ -1,0 +1,117 @@
+"""Every command of the README does what the README says, made small."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import soundfile
+from small_music import tone, write_music
+
+ROOT = Path(__file__).parent.parent
+GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
+SMALL = ("trainer.max_epochs=1", "model.widths=[2,2]", "model.hidden=8", "logger=none")
+
+
+def commands() -> list[str]:
+    """Lines of all shell blocks."""
+    blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.strip()]
+
+
+def test_make_targets_of_the_readme_exist() -> None:
+    targets = {
+        line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if re.match(r"[a-z]+:", line)
+    }
+    named = {line.split()[1] for line in commands() if line.startswith("make ")}
+    assert named == {"demo", "test"}
+    assert named <= targets
+    recipe = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert ".venv/bin/python train.py\n" in recipe
+    assert "make test" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_kind_of_command_is_run() -> None:
+    assert {shlex.split(line)[0] for line in commands()} == {"make", "python", "tensorboard"}
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the music, the GTZAN and the run that the README speaks of."""
+    folder = tmp_path_factory.mktemp("readme")
+    write_music(folder / "music", splits=("train", "train", "train", "val", "test"), artists=5)
+    gtzan = folder / "gtzan" / "genres_original"
+    from torchaudio.datasets import gtzan as lists
+
+    for genre in GENRES:
+        for split in (lists.filtered_train, lists.filtered_valid, lists.filtered_test):
+            name = next(stem for stem in split if stem.startswith(genre))
+            (gtzan / genre).mkdir(parents=True, exist_ok=True)
+            number = GENRES.index(genre) + 1
+            make_wav(gtzan / genre / f"{name}.wav", 100.0 * number + len(list((gtzan / genre).iterdir())))
+    run(["train.py", "data=folder", "data.root=music", "hydra.run.dir=runs/my_run", "data.clip_sec=1", *SMALL], folder)
+    return folder
+
+
+def make_wav(path: Path, frequency: float) -> None:
+    soundfile.write(path, tone(frequency, 3.3), 22050)
+
+
+def run(arguments: list[str], folder: Path) -> str:
+    """Run one of the project's scripts in a folder and return what it prints."""
+    script, *rest = arguments
+    process = subprocess.run(
+        [sys.executable, str(ROOT / script), *rest],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "GENRE_STORES": str(folder / "stores")},
+        check=False,
+    )
+    assert process.returncode == 0, process.stdout + process.stderr
+    return process.stdout
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("python train.py")])
+def test_training_commands_of_the_readme(line: str, workshop: Path) -> None:
+    arguments = shlex.split(line)[1:]
+    if arguments[1] in ("--help", "--cfg"):
+        assert "mini_vgg" in run(arguments, workshop).lower()
+        return
+    before = set(workshop.rglob("metrics.json"))
+    given = {argument.partition("=")[0] for argument in arguments}
+    small = [setting for setting in SMALL if setting.partition("=")[0] not in given]
+    if "ckpt" in given:
+        small = []
+    elif not any(argument.startswith("data.root=") for argument in arguments):
+        small += ["data=folder", "data.root=music"]
+    if "ckpt" not in given and "data=gtzan" not in arguments and "data.clip_sec" not in given:
+        small.append("data.clip_sec=1")
+    if "data.clip_sec=5" in arguments:  # the music of this test lasts 2.2 s
+        arguments = [
+            {"data.clip_sec=5": "data.clip_sec=1", "data.hop_sec=2.5": "data.hop_sec=0.5"}.get(a, a) for a in arguments
+        ]
+    run([*arguments, *small], workshop)
+    made = set(workshop.rglob("metrics.json")) - before
+    assert len(made) == {"-m": 3}.get(arguments[1], 1) + 2 * ("protocol.fold=range(5)" in arguments)
+    for path in made:
+        assert 0 <= json.loads(path.read_text())["test"]["track_accuracy"] <= 1
+
+
+def test_tensorboard_is_installed() -> None:
+    tensorboard = shutil.which("tensorboard", path=str(Path(sys.executable).parent))
+    assert tensorboard is not None
+    shown = subprocess.run([tensorboard, "--version"], capture_output=True, text=True, check=True)
+    assert re.match(r"\d+\.\d+", shown.stdout)
+
+
+def test_documents_named_in_the_readme_exist() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
+        assert (ROOT / target).exists(), target
