@@ -56,12 +56,20 @@ class GenreModule(LightningModule):
     step_at, step_factor
         After this share of all steps the rate is multiplied by the factor, for ``"step"``.
 
+    Attributes
+    ----------
+    any_length : bool
+        Whether the network takes spectrograms of any number of frames, or only of those it was built for.
+    input_shape : tuple of int
+        (bins, frames) of a training clip.
+
     Raises
     ------
     ConfigError
         If a setting is out of range.
     """
 
+    any_length: bool = True
     network: nn.Module
     feature_mean: torch.Tensor
     feature_std: torch.Tensor
@@ -136,11 +144,30 @@ class GenreModule(LightningModule):
         Returns
         -------
         logits : shape=(B, classes)
+
+        Raises
+        ------
+        ConfigError
+            If the network is built for clips of one length and these have another.
         """
-        if self.hparams["normalize"] == "bins":
-            spectrogram = (spectrogram - self.spectrogram_mean[:, None]) / self.spectrogram_std[:, None]
-        logits: torch.Tensor = self.network(spectrogram, (features - self.feature_mean) / self.feature_std)
+        if not self.any_length and tuple(spectrogram.shape[2:]) != self.input_shape:
+            (bins, frames), seconds = self.input_shape, self.hparams["clips"]["clip_sec"]
+            raise ConfigError(
+                f"{type(self).__name__} takes spectrograms of {bins} x {frames} only, not {spectrogram.shape[2]} x "
+                f"{spectrogram.shape[3]}; give it clips of {seconds:g} s"
+            )
+        logits: torch.Tensor = self.network(self.normalized(spectrogram), self.standardized(features))
         return logits
+
+    def normalized(self, spectrogram: torch.Tensor) -> torch.Tensor:
+        """Return spectrograms (B, 1, bins, frames) as the network takes them."""
+        if self.hparams["normalize"] == "none":
+            return spectrogram
+        return (spectrogram - self.spectrogram_mean[:, None]) / self.spectrogram_std[:, None]
+
+    def standardized(self, features: torch.Tensor) -> torch.Tensor:
+        """Return features (B, 57) as the network takes them."""
+        return (features - self.feature_mean) / self.feature_std
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return calibrated probabilities of logits (B, classes)."""

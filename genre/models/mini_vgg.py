@@ -10,6 +10,8 @@ from torch import nn
 
 from genre.errors import ConfigError, near_names
 from genre.models.base import GenreModule
+from genre.models.layers import SpectrogramNetwork
+from genre.models.settings import check_count_lists, check_counts, check_shares
 
 POOLINGS = ("global", "flatten")
 
@@ -24,6 +26,8 @@ class MiniVGG(GenreModule):
     ----------
     widths
         Channels of each block.
+    input_channels
+        How often the first block gets the spectrogram; 3 are the equal colours of a grey picture.
     pooling
         ``"global"`` averages over bins and frames, so that any length of clip will do; ``"flatten"`` gives every
         position its own weights, as the original did.
@@ -44,6 +48,7 @@ class MiniVGG(GenreModule):
         self,
         *,
         widths: Sequence[int] = (16, 32, 64),
+        input_channels: int = 1,
         pooling: str = "global",
         hidden: int = 128,
         block_dropout: float = 0.1,
@@ -53,11 +58,10 @@ class MiniVGG(GenreModule):
         super().__init__(**shared)
         if pooling not in POOLINGS:
             raise ConfigError(f"model.pooling={pooling} is unknown; {near_names(pooling, POOLINGS)}")
-        if not widths or min(widths) < 1:
-            raise ConfigError(
-                f"model.widths={list(widths)} names no blocks; give the channels of each, such as [16,32,64]"
-            )
-        self.save_hyperparameters()
+        check_count_lists(widths=widths)
+        check_counts(input_channels=input_channels, hidden=hidden)
+        check_shares(block_dropout=block_dropout, dropout=dropout)
+        self.any_length = pooling == "global"
         bins, frames = (size >> len(widths) for size in self.input_shape)
         if min(bins, frames) < 1:
             raise ConfigError(
@@ -65,7 +69,8 @@ class MiniVGG(GenreModule):
                 f"{self.input_shape[1]} cannot be halved so often; use fewer blocks or longer clips"
             )
         blocks = [
-            _block(channels, width, block_dropout) for channels, width in zip((1, *widths[:-1]), widths, strict=True)
+            _block(before, width, block_dropout)
+            for before, width in zip((input_channels, *widths[:-1]), widths, strict=True)
         ]
         if pooling == "global":
             pool: list[nn.Module] = [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
@@ -80,29 +85,30 @@ class MiniVGG(GenreModule):
             nn.Dropout(dropout),
             nn.Linear(hidden, len(self.labels)),
         ]
-        self.network = SpectrogramNetwork(*blocks, *pool, *head).to(memory_format=torch.channels_last)
+        copies = [Copies(input_channels)] if input_channels > 1 else []
+        network = SpectrogramNetwork(*copies, *blocks, *pool, *head)
+        self.network = network.to(memory_format=torch.channels_last)
 
 
-class SpectrogramNetwork(nn.Module):
-    """Layers one after the other that look at the spectrogram alone."""
+class Copies(nn.Module):
+    """The one channel of a spectrogram, several times over."""
 
-    def __init__(self, *layers: nn.Module) -> None:
+    def __init__(self, channels: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(*layers)
+        self.channels = channels
 
-    def forward(self, spectrogram: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Return logits (B, classes)."""
-        logits: torch.Tensor = self.layers(spectrogram.contiguous(memory_format=torch.channels_last))
-        return logits
+    def forward(self, spectrogram: torch.Tensor) -> torch.Tensor:
+        """Return (B, channels, bins, frames) of (B, 1, bins, frames)."""
+        return spectrogram.expand(-1, self.channels, -1, -1)
 
 
 def _block(channels: int, width: int, dropout: float) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(channels, width, 3, padding=1),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.BatchNorm2d(width),
         nn.Conv2d(width, width, 3, padding=1),
-        nn.ReLU(),
+        nn.ReLU(inplace=True),
         nn.BatchNorm2d(width),
         nn.MaxPool2d(2),
         nn.Dropout2d(dropout),

@@ -13,7 +13,14 @@ import torch
 from genre.errors import CheckpointError, GenreError
 from genre.models.base import GenreModule
 
-MODELS = {"MiniVGG": "genre.models.mini_vgg"}
+MODELS = {
+    "CNNGRU": "genre.models.cnn_gru",
+    "MiniVGG": "genre.models.mini_vgg",
+    "ResNet34": "genre.models.resnet",
+    "ResNet34Fusion": "genre.models.resnet",
+    "SeedResNet": "genre.models.seed_resnet",
+}
+"""Name of a class, as checkpoints hold it, to the module it is in."""
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
