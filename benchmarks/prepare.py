@@ -86,7 +86,7 @@ def main() -> None:
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     picture = arguments.json.with_suffix(".png")
-    _draw(stages, _median(runs, arguments.jobs), picture)
+    _draw(stages, arguments.jobs, _median(runs, arguments.jobs), picture)
     print(f"\nwritten: {arguments.json} and {picture}")
 
 
@@ -277,8 +277,8 @@ def _show(runs: Sequence[Run], memory: Sequence[Run], stages: dict[str, float]) 
     print(f"{'in all':>32} {sum(stages.values()):6.2f}")
 
 
-def _draw(stages: dict[str, float], parallel_ms: float, path: Path) -> None:
-    """Draw where the time of one process goes, and what is left of it with several."""
+def _draw(stages: dict[str, float], jobs: int, parallel_ms: float, path: Path) -> None:
+    """Draw where the time of one process goes, and what is left of it with several at work."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -292,7 +292,7 @@ def _draw(stages: dict[str, float], parallel_ms: float, path: Path) -> None:
     axes.barh(0, parallel_ms, color="0.6")
     axes.axvline(TARGET_MS, color="black", linestyle="--", linewidth=1)
     axes.annotate(f"{TARGET_MS:g} ms", (TARGET_MS, 0.5), textcoords="offset points", xytext=(4, 0), va="center")
-    axes.set_yticks([0, 1], [f"two processes:\n{parallel_ms:.2f} ms of wall time", f"one process:\n{left:.2f} ms"])
+    axes.set_yticks([0, 1], [f"{jobs} processes:\n{parallel_ms:.2f} ms of wall time", f"one process:\n{left:.2f} ms"])
     axes.set_xlabel("ms a clip of 3 s")
     axes.set_title("Preparation: where the time goes")
     figure.legend(loc="outside lower center", ncols=3, fontsize="small", frameon=False)

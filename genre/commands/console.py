@@ -48,12 +48,12 @@ def preparation_bar() -> Iterator[PreparationProgress]:
     )
     task = bar.add_task("preparing clips", total=None, clips=0)
     started = time.perf_counter()
-    first = 0
+    first: int | None = None
     last = (0, 0)
 
     def update(done: int, total: int, clips: int) -> None:
         nonlocal last, first
-        if last == (0, 0):
+        if first is None:
             first = clips
         last = (done, clips)
         bar.start()  # only now, so that nothing is drawn where all is prepared already

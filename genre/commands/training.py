@@ -11,12 +11,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning import seed_everything
 
 import genre
 from genre.commands import tensorboard
-from genre.commands.build import TrainerParts, build_datamodule, build_model, build_trainer, config_hash
+from genre.commands.build import build_datamodule, build_model, build_trainer, config_hash
 from genre.commands.callbacks import History
 from genre.commands.console import console, preparation_bar, say
 from genre.data.datamodule import GenreDataModule
@@ -54,13 +55,13 @@ def run(cfg: DictConfig) -> float | None:
     for name in missing_settings(cfg):
         raise ConfigError(f"{name} is not set; add {name}=... to the command")
     _quiet()
-    seed_everything(cfg.seed, workers=True, verbose=False)
     with preparation_bar() as progress:
         datamodule = build_datamodule(cfg, progress=progress, say=say)
+        seed_everything(cfg.seed, workers=True, verbose=False)
+        job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
         datamodule.prepare_data()
     datamodule.setup()
     _tell_data(datamodule, folder)
-    job = Job(composed, folder, datamodule)
     return job.fit() if cfg.mode == "fit" else job.test()
 
 
@@ -137,7 +138,7 @@ def merge_overrides(earlier: Sequence[str], later: Sequence[str], groups: set[st
 
 
 class Job:
-    """One run: its configuration, its folder, its data.
+    """One run: its configuration, its folder, its data, its model.
 
     Parameters
     ----------
@@ -146,73 +147,81 @@ class Job:
     folder
         Where the run writes.
     datamodule
-        The data, set up.
+        The data; they need not be prepared yet.
+
+    Raises
+    ------
+    GenreError
+        If a setting is wrong, or the checkpoint does not fit.
     """
 
     def __init__(self, composed: Composition, folder: Path, datamodule: GenreDataModule) -> None:
+        self.composed = composed
         self.cfg = composed.cfg
         self.folder = folder
         self.datamodule = datamodule
-        self.provenance: dict[str, Any] = {
-            "overrides": list(composed.overrides),
-            "model": composed.model,
-            "seed": int(self.cfg.seed),
-            "config_hash": config_hash(self.cfg, datamodule.store_name),
-            "version": genre.__version__,
-        }
+        self.parts = build_trainer(self.cfg, folder)
+        earlier = None if self.cfg.ckpt is None else load_model(self.cfg.ckpt)
+        if earlier is not None:
+            self._check_fits(earlier)
+        if earlier is not None and self.cfg.mode == "test":
+            self.model = earlier
+        else:
+            self.model = build_model(self.cfg, datamodule)
+            self._check_epochs()
 
     def fit(self) -> float | None:
         """Train, calibrate, evaluate and report."""
-        parts = build_trainer(self.cfg, self.folder)
-        model = self._new_model()
+        self.model.set_statistics(self.datamodule.statistics())
+        self.model.provenance = {
+            "overrides": list(self.composed.overrides),
+            "model": self.composed.model,
+            "seed": int(self.cfg.seed),
+            "config_hash": config_hash(self.cfg, self.datamodule.store_name),
+            "version": genre.__version__,
+        }
         say(
-            f"training {type(model).__name__} with {count_parameters(model):,} parameters on "
-            f"{len(self.datamodule.rows('train'))} clips, {parts.trainer.max_epochs} epochs at most"
+            f"training {type(self.model).__name__} with {count_parameters(self.model):,} parameters on "
+            f"{len(self.datamodule.rows('train'))} clips, {self.parts.trainer.max_epochs} epochs at most"
         )
-        self._train(parts, model)
-        best = Path(parts.checkpoint.best_model_path)
-        model = load_model(best)
-        model.temperature.fill_(self._fit_temperature(parts.trainer, model))
-        finish_checkpoint(best, model, parts.history)
-        self.provenance = model.provenance
-        return self._evaluate(parts, model, best)
+        self._train()
+        best = Path(self.parts.checkpoint.best_model_path)
+        self.model = load_model(best)
+        logits, batch = self._logits("val")
+        self.model.temperature.fill_(fit_temperature(logits, batch["label"]))
+        finish_checkpoint(best, self.model, self.parts.history)
+        return self._evaluate(best)
 
     def test(self) -> float | None:
         """Evaluate the checkpoint and report."""
-        model = load_model(self.cfg.ckpt)
-        self._check_fits(model)
-        self.provenance = model.provenance
-        parts = build_trainer(self.cfg, self.folder)
-        kept = read_checkpoint(self.cfg.ckpt).get("callbacks", {}).get(parts.history.state_key)
+        kept = read_checkpoint(self.cfg.ckpt).get("callbacks", {}).get(self.parts.history.state_key)
         if kept:
-            parts.history.load_state_dict(kept)
-        return self._evaluate(parts, model, Path(self.cfg.ckpt))
+            self.parts.history.load_state_dict(kept)
+        return self._evaluate(Path(self.cfg.ckpt))
 
-    def _new_model(self) -> GenreModule:
-        model = build_model(self.cfg, self.datamodule)
-        model.set_statistics(self.datamodule.statistics())
-        model.provenance = self.provenance
-        return model
-
-    def _train(self, parts: TrainerParts, model: GenreModule) -> None:
-        if self.cfg.ckpt is not None:
-            self._check_fits(load_model(self.cfg.ckpt))
-            finished = int(read_checkpoint(self.cfg.ckpt)["epoch"]) + 1
-            if finished >= self.cfg.trainer.max_epochs:
-                raise ConfigError(
-                    f"nothing is left to train: {self.cfg.ckpt} has finished {finished} of trainer.max_epochs="
-                    f"{self.cfg.trainer.max_epochs} epochs; raise trainer.max_epochs, or evaluate it with mode=test"
-                )
-        for logger in parts.trainer.loggers:
+    def _train(self) -> None:
+        trainer = self.parts.trainer
+        for logger in trainer.loggers:
             tensorboard.log_settings(logger, self.cfg)
         try:
-            parts.trainer.fit(model, datamodule=self.datamodule, ckpt_path=self.cfg.ckpt, weights_only=True)
+            trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=self.cfg.ckpt, weights_only=True)
         except RuntimeError as error:
             if self.cfg.ckpt is None or "state_dict" not in str(error):
                 raise
             raise CheckpointError(
                 f"{self.cfg.ckpt} holds another network than the one configured; use the same model settings"
             ) from error
+
+    def _check_epochs(self) -> None:
+        """Raise if the checkpoint to continue from has been trained to the end."""
+        if self.cfg.ckpt is None:
+            return
+        finished = int(read_checkpoint(self.cfg.ckpt)["epoch"]) + 1
+        if finished >= self.cfg.trainer.max_epochs:
+            raise ConfigError(
+                f"nothing is left to train: {self.cfg.ckpt} has finished {finished} of trainer.max_epochs="
+                f"{self.cfg.trainer.max_epochs} epochs; raise trainer.max_epochs, or evaluate it with mode=test"
+            )
 
     def _check_fits(self, model: GenreModule) -> None:
         """Raise unless the checkpoint's labels, clips and front end are those of the data."""
@@ -224,65 +233,58 @@ class Job:
                     f"({_short(have[name])}); choose the data it was trained on, or train anew"
                 )
 
-    def _fit_temperature(self, trainer: Trainer, model: GenreModule) -> float:
-        logits, batch = _logits(trainer, model, self.datamodule, "val")
-        return fit_temperature(logits, batch["label"])
-
-    def _evaluate(self, parts: TrainerParts, model: GenreModule, checkpoint: Path) -> float | None:
+    def _evaluate(self, checkpoint: Path) -> float | None:
         """Predict validation and test clips, write every output of the run and show the result."""
-        sides = {side: self._predict(parts.trainer, model, side) for side in ("val", "test")}
+        sides = {side: self._predict(side) for side in ("val", "test")}
+        origin = self.model.provenance
         info = RunInfo(
             protocol=self.datamodule.protocol.name,
             leaky=self.datamodule.protocol.leaky,
-            model=str(self.provenance.get("model", type(model).__name__)),
-            seed=int(self.provenance.get("seed", self.cfg.seed)),
-            parameters=count_parameters(model),
-            train_seconds=round(parts.history.seconds, 2),
+            model=str(origin.get("model", type(self.model).__name__)),
+            seed=int(origin.get("seed", self.cfg.seed)),
+            parameters=count_parameters(self.model),
+            train_seconds=round(self.parts.history.seconds, 2),
             dataset=self.datamodule.catalogue.name,
-            config_hash=str(self.provenance.get("config_hash", "")),
+            config_hash=str(origin.get("config_hash", "")),
             version=genre.__version__,
         )
-        best_epoch = int(read_checkpoint(checkpoint)["epoch"]) + 1
         report = write_run(
             self.folder,
             info=info,
             val=sides["val"],
             test=sides["test"],
-            history=parts.history.values,
-            best_epoch=best_epoch,
+            history=self.parts.history.values,
+            best_epoch=int(read_checkpoint(checkpoint)["epoch"]) + 1,
         )
         OmegaConf.save(self.cfg, self.folder / "config.yaml", resolve=True)
-        for logger in parts.trainer.loggers:
+        for logger in self.parts.trainer.loggers:
             tensorboard.log_results(logger, self.cfg, report, sides)
             tensorboard.log_clips(logger, self.datamodule, sides["test"])
             logger.finalize("success")
         console.print(summary(report, facts={"checkpoint": str(checkpoint)}))
         return None if report.val is None else report.val.track_accuracy
 
-    def _predict(self, trainer: Trainer, model: GenreModule, side: str) -> Predictions:
-        logits, batch = _logits(trainer, model, self.datamodule, side)
-        probabilities = torch.softmax(torch.from_numpy(logits).double() / float(model.temperature), dim=-1).numpy()
+    def _predict(self, side: str) -> Predictions:
+        logits, batch = self._logits(side)
+        calibrated = torch.from_numpy(logits).double() / float(self.model.temperature)
         return Predictions(
             track=tuple(self.datamodule.tracks[track].file for track in batch["track"]),
             start_sec=batch["start"] / self.datamodule.clips.sample_rate,
             label=batch["label"],
-            probabilities=probabilities,
+            probabilities=torch.softmax(calibrated, dim=-1).numpy(),
             labels=self.datamodule.labels,
         )
+
+    def _logits(self, side: str) -> tuple[NDArray[np.float32], dict[str, NDArray[np.int64]]]:
+        """Return the logits (n, classes) of one side, and label, track and start of its clips."""
+        batches: Any = self.parts.trainer.predict(self.model, self.datamodule.loader(side))
+        joined = {name: torch.cat([batch[name] for batch in batches]).cpu().numpy() for name in batches[0]}
+        return joined.pop("logits"), joined
 
 
 def count_parameters(model: torch.nn.Module) -> int:
     """Return the number of trainable values."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
-
-
-def _logits(
-    trainer: Trainer, model: GenreModule, datamodule: GenreDataModule, side: str
-) -> tuple[np.ndarray[Any, Any], dict[str, np.ndarray[Any, Any]]]:
-    """Return the logits (n, classes) of one side, and label, track and start of its clips."""
-    batches: Any = trainer.predict(model, datamodule.loader(side))
-    joined = {name: torch.cat([batch[name] for batch in batches]).cpu().numpy() for name in batches[0]}
-    return joined.pop("logits"), joined
 
 
 def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:

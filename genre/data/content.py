@@ -27,7 +27,7 @@ def file_digest(path: Path) -> str:
 
 
 def stamp(path: Path) -> Stamp:
-    """Return numbers that change when a file's content does: size, times of change, and which file it is.
+    """Return numbers that change when a file's content does: its size first, then times of change and which file it is.
 
     Raises
     ------

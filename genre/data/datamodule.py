@@ -18,7 +18,7 @@ from genre.data.preparation import PreparedTrack, Progress
 from genre.data.protocols import Deal, Protocol, TrackTable
 from genre.data.store import SourceFile, Store, prepare
 from genre.data.tracks import Catalogue, Track, conflicting_labels
-from genre.errors import ConfigError, DataError, near_names
+from genre.errors import ConfigError, DataError, StoreError, near_names
 from genre.features.spectrogram import FrontEnd
 
 SIDES = ("train", "val", "test")
@@ -96,11 +96,13 @@ class GenreDataModule(LightningDataModule):
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__()
-        if not isinstance(batch_size, int) or batch_size < 1:
-            raise ConfigError(f"data.batch_size={batch_size} is not a number of clips; 32 is usual")
+        if not _is_whole(batch_size, least=2):
+            raise ConfigError(f"data.batch_size={batch_size} is not a number of clips from 2 on; 32 is usual")
+        if not _is_whole(seed, least=0):
+            raise ConfigError(f"seed={seed} is not a whole number from 0 on; choose another")
         if in_memory not in (True, False, "auto"):
             raise ConfigError(f"data.in_memory={in_memory} is unknown; {near_names(str(in_memory), _IN_MEMORY)}")
-        if jobs is not None and (not isinstance(jobs, int) or jobs < 1):
+        if jobs is not None and not _is_whole(jobs, least=1):
             raise ConfigError(f"data.jobs={jobs} is not a number of processes; leave it at null for one a core")
         self.catalogue = catalogue
         self.protocol = protocol
@@ -172,6 +174,11 @@ class GenreDataModule(LightningDataModule):
             n_clips=np.array([track.n_clips for track in self.prepared], dtype=np.int64),
         )
         track = np.repeat(np.arange(len(self.tracks)), self.table.n_clips)
+        usable = np.flatnonzero([track.usable for track in store.tracks])
+        if not np.array_equal(usable[track], store.track):
+            raise StoreError(
+                f"the clips in {store.folder} are not those of its tracks; delete that folder and run again"
+            )
         hold = self.in_memory is True or (self.in_memory == "auto" and store.spectrogram.nbytes <= IN_MEMORY_BYTES)
         self.arrays = ClipArrays(
             spectrogram=np.asarray(store.spectrogram).copy() if hold else store.spectrogram,
@@ -195,7 +202,7 @@ class GenreDataModule(LightningDataModule):
                     f"the class {label} has no tracks in {self.catalogue.root}; add some or leave the class out"
                 )
             raise DataError(
-                f"none of the {len(bad)} tracks of {label} can be used (the first: {bad[0].detail}); "
+                f"none of the {len(bad)} tracks of {label} can be used (the first: {_inside(bad[0].detail)}); "
                 "mend or replace them, or remove the class"
             )
         longest = max(track.seconds for track in self.prepared)
@@ -212,7 +219,7 @@ class GenreDataModule(LightningDataModule):
             first = self.quarantined[0]
             notices.append(
                 f"{count} of {count + len(self.tracks)} tracks cannot be used and {'is' if count == 1 else 'are'} left "
-                f"out, see quarantine.csv (the first: {first.detail})"
+                f"out, see quarantine.csv (the first: {_inside(first.detail)})"
             )
         cut = [track.file for track in self.prepared if track.detail]
         if cut:
@@ -224,9 +231,17 @@ class GenreDataModule(LightningDataModule):
         return notices
 
     def rows(self, side: str) -> NDArray[np.int64]:
-        """Return the clips of ``side`` (``"train"``, ``"val"`` or ``"test"``) as rows of :attr:`arrays`."""
-        rows: NDArray[np.int64] = getattr(self.deal, side)
-        return rows
+        """Return the clips of ``side`` as rows of :attr:`arrays`, by name of their track, then by start.
+
+        Parameters
+        ----------
+        side
+            ``"train"``, ``"val"`` or ``"test"``.
+        """
+        rows: NDArray[np.int64] = self.deal.side(side)
+        name = np.empty(len(self.tracks), dtype=np.int64)
+        name[sorted(range(len(self.tracks)), key=lambda track: self.tracks[track].file)] = np.arange(len(self.tracks))
+        return rows[np.lexsort((self.arrays.start[rows], name[self.arrays.track[rows]]))]
 
     def statistics(self) -> Statistics:
         """Return the statistics of training clips, and of no others.
@@ -283,6 +298,15 @@ class GenreDataModule(LightningDataModule):
 
 
 _IN_MEMORY = ("auto", "true", "false")
+
+
+def _is_whole(value: object, *, least: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _inside(sentence: str) -> str:
+    """Return a sentence as it stands within another."""
+    return sentence.rstrip(".")
 
 
 def _no_zeros(deviation: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -25,8 +25,8 @@ from genre.data.disk import remove_unfinished, replacing
 from genre.data.preparation import Job, PreparedTrack, Progress, prepare_track
 from genre.errors import StoreError
 
-FEW_TRACKS = 8
-"""Starting processes takes longer than preparing this many tracks in one."""
+LITTLE_BYTES = 32 << 20
+"""Starting processes takes longer than preparing this much audio in one: about 50 tracks of 30 s, or 8 whole songs."""
 
 IDLE_SEC = 20
 """Processes that have nothing to do any more end after this long: they hold a hundred megabytes each."""
@@ -44,7 +44,7 @@ def prepare_parts(
     folder
         Where the parts are.
     jobs
-        Processes; ``None`` is one a core.
+        Processes; ``None`` is one a core, or a single one where starting others would not pay.
     progress
         Called with (tracks done, tracks in all, clips done): once when work begins, then after every track; not
         called if there is nothing to do.
@@ -83,7 +83,9 @@ def _in_processes(todo: Sequence[Job], folder: Path, jobs: int | None) -> Iterat
     """Yield the tracks as they are finished; stops all work when closed."""
     import joblib
 
-    workers = 1 if len(todo) <= FEW_TRACKS else min(jobs or joblib.cpu_count(), len(todo))
+    if jobs is None:
+        jobs = 1 if sum(job.stamp[0] for job in todo) <= LITTLE_BYTES else joblib.cpu_count()
+    workers = max(1, min(jobs, len(todo)))
     work = (joblib.delayed(prepare_part)(job, folder) for job in todo)
     try:
         with _own_processes():
@@ -132,7 +134,7 @@ def _one_thread() -> Any:
 
 @functools.cache
 def _thread_pools() -> Any:
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    from threadpoolctl import ThreadpoolController
 
     import genre.features.handcrafted
     import genre.features.spectrogram  # noqa: F401  loads the libraries whose threads are to be limited

@@ -79,7 +79,7 @@ def prepare(
     store_dir
         Folder of all stores.
     jobs
-        Processes to use; ``None`` is one a core. The result does not depend on it.
+        Processes to use; ``None`` is one a core if that pays. The result does not depend on it.
     progress
         Called when computing begins and after every track; not called if there is nothing to compute.
     say

@@ -49,7 +49,7 @@ def extract(
     same_mel = frontend.settings() == LogMel().settings()
     for clip, spectrogram, row in zip(at_22050, spectrograms, features, strict=True):
         analysed = spectra(clip, N_FFT, HOP_LENGTH)
-        spectrogram[:] = frontend.picture(analysed)
+        spectrogram[:] = frontend.picture(analysed.by_bin, analysed.n_frames)
         row[:] = describe(clip, analysed, spectrogram if same_mel else None)
     return spectrograms, features
 

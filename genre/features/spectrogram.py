@@ -14,7 +14,7 @@ from genre.errors import ConfigError, near_names
 from genre.features.clips import as_clips, at_rate, resampled_length
 from genre.features.filters import mel_bands
 from genre.features.mel import decibels, mel_power
-from genre.features.stft import Spectra, count_frames, spectra
+from genre.features.stft import count_frames, magnitudes
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -59,8 +59,16 @@ class FrontEnd(ABC):
         """Return (bins, frames) of the spectrogram of a clip of ``n_samples`` at ``sample_rate`` Hz."""
 
     @abstractmethod
-    def picture(self, analysed: Spectra) -> NDArray[Any]:
-        """Return the spectrogram, shape (bins, frames), of one clip with these spectra."""
+    def picture(self, by_bin: NDArray[np.float32], n_frames: int) -> NDArray[Any]:
+        """Return the spectrogram, shape (bins, frames), of one clip.
+
+        Parameters
+        ----------
+        by_bin
+            Magnitudes of its Fourier transform, shape (n_fft // 2 + 1, n_frames or more).
+        n_frames
+            How many of the columns are frames.
+        """
 
     @abstractmethod
     def to_float(self, stored: Tensor) -> Tensor:
@@ -89,7 +97,8 @@ class FrontEnd(ABC):
         clips = at_rate(as_clips(clips), sample_rate, self.sample_rate)
         spectrograms = np.empty((len(clips), *self.shape(clips.shape[1], self.sample_rate)), dtype=self.dtype)
         for clip, spectrogram in zip(clips, spectrograms, strict=True):
-            spectrogram[:] = self.picture(spectra(clip, self.n_fft, self.hop_length))
+            n_frames = count_frames(clip.size, self.hop_length)
+            spectrogram[:] = self.picture(magnitudes(clip, self.n_fft, self.hop_length), n_frames)
         return spectrograms
 
     def _count_frames(self, n_samples: int, sample_rate: int) -> int:
@@ -157,11 +166,11 @@ class LogMel(FrontEnd):
         """Return (n_mels, frames) of the spectrogram of a clip of ``n_samples`` at ``sample_rate`` Hz."""
         return self.n_mels, self._count_frames(n_samples, sample_rate)
 
-    def picture(self, analysed: Spectra) -> NDArray[np.float32]:
+    def picture(self, by_bin: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
         """Return mel levels in dB, float32, shape (n_mels, frames)."""
         fmax = self.sample_rate / 2 if self.fmax is None else self.fmax
         bands = mel_bands(self.sample_rate, self.n_fft, self.n_mels, self.fmin, fmax)
-        power = mel_power(analysed.by_bin, bands)[:, : analysed.n_frames]
+        power = mel_power(by_bin, bands)[:, :n_frames]
         ref = float(power.max() if self.ref == "max" else self.ref)
         return decibels(power, ref=ref, amin=self.amin, top_db=self.top_db)
 
@@ -213,9 +222,9 @@ class Stft512(FrontEnd):
         """Return (bins, frames + 2 pad) of the picture of a clip of ``n_samples`` at ``sample_rate`` Hz."""
         return self.bins, self._count_frames(n_samples, sample_rate) + 2 * self.pad
 
-    def picture(self, analysed: Spectra) -> NDArray[np.uint8]:
+    def picture(self, by_bin: NDArray[np.float32], n_frames: int) -> NDArray[np.uint8]:
         """Return the picture, uint8, shape (bins, frames + 2 pad)."""
-        power = np.square(analysed.by_bin[:, : analysed.n_frames])
+        power = np.square(by_bin[:, :n_frames])
         # log10, which is slower than the logarithm of decibels(), gives librosa's values to the last bit
         level = np.float32(10) * np.log10(np.maximum(power, _AMIN))
         level -= np.float32(10) * np.log10(np.maximum(power.max(), _AMIN))
@@ -230,7 +239,7 @@ class Stft512(FrontEnd):
 
     def to_float(self, stored: Tensor) -> Tensor:
         """Scale 0 .. 255 to -1 .. 1."""
-        return (stored.float() / 255.0 - 0.5) / 0.5
+        return (stored / 255.0).sub_(0.5).div_(0.5)
 
 
 FRONT_ENDS: dict[str, type[FrontEnd]] = {kind.name: kind for kind in (LogMel, Stft512)}

@@ -6,6 +6,7 @@ windowed and transformed in double precision and rounded to single precision aft
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -73,19 +74,47 @@ def spectra(clip: NDArray[np.float32], n_fft: int, hop_length: int) -> Spectra:
     frames, bins = count_frames(clip.size, hop_length), n_fft // 2 + 1
     stft = scratch("stft", (frames, bins), np.complex64)
     by_frame = scratch("by_frame", (frames, round_up(bins, LANES)), np.float32)
-    by_bin = scratch("by_bin", (bins, round_up(frames, LANES)), np.float32)
-    windowed = scratch("windowed", (FRAMES_AT_ONCE, n_fft), np.float64)
-    transformed = scratch("transformed", (FRAMES_AT_ONCE, bins), np.complex128)
+    by_bin = _by_bin(bins, frames)
     by_frame[:, bins:] = 0.0
-    by_bin[:, frames:] = 0.0
-    for first in range(0, frames, FRAMES_AT_ONCE):
-        some = slice(first, min(first + FRAMES_AT_ONCE, frames))
-        n = some.stop - first
-        _window_frames(clip, hann(n_fft), hop_length, first, windowed[:n])
-        stft[some] = np.fft.rfft(windowed[:n], axis=-1, out=transformed[:n])
+    for first, transformed in _transformed(clip, n_fft, hop_length):
+        some = slice(first, first + len(transformed))
+        stft[some] = transformed
         np.abs(stft[some], out=by_frame[some, :bins])
         _transpose_into(by_frame[some], by_bin, first)
     return Spectra(stft, by_frame, by_bin)
+
+
+def magnitudes(clip: NDArray[np.float32], n_fft: int, hop_length: int) -> NDArray[np.float32]:
+    """Return :attr:`Spectra.by_bin` of one clip, in memory that the next call in this thread overwrites."""
+    bins = n_fft // 2 + 1
+    single = scratch("single", (FRAMES_AT_ONCE, bins), np.complex64)
+    rows = scratch("rows", (FRAMES_AT_ONCE, bins), np.float32)
+    by_bin = _by_bin(bins, count_frames(clip.size, hop_length))
+    for first, transformed in _transformed(clip, n_fft, hop_length):
+        n = len(transformed)
+        single[:n] = transformed
+        np.abs(single[:n], out=rows[:n])
+        _transpose_into(rows[:n], by_bin, first)
+    return by_bin
+
+
+def _by_bin(bins: int, frames: int) -> NDArray[np.float32]:
+    by_bin: NDArray[np.float32] = scratch("by_bin", (bins, round_up(frames, LANES)), np.float32)
+    by_bin[:, frames:] = 0.0
+    return by_bin
+
+
+def _transformed(
+    clip: NDArray[np.float32], n_fft: int, hop_length: int
+) -> Iterator[tuple[int, NDArray[np.complex128]]]:
+    """Yield the number of a frame, and the transforms of this and some following frames."""
+    frames, window = count_frames(clip.size, hop_length), hann(n_fft)
+    windowed = scratch("windowed", (FRAMES_AT_ONCE, n_fft), np.float64)
+    transformed = scratch("transformed", (FRAMES_AT_ONCE, n_fft // 2 + 1), np.complex128)
+    for first in range(0, frames, FRAMES_AT_ONCE):
+        n = min(FRAMES_AT_ONCE, frames - first)
+        _window_frames(clip, window, hop_length, first, windowed[:n])
+        yield first, np.fft.rfft(windowed[:n], axis=-1, out=transformed[:n])
 
 
 @compiled

@@ -7,6 +7,7 @@ import errno
 import hashlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 import wave
@@ -83,7 +84,12 @@ def test_samples_are_sane(small: Path) -> None:
 
 def test_same_seed_same_bytes_in_another_process(small: Path, tmp_path: Path) -> None:
     code = f"from genre.data.demo import make_demo; make_demo({str(tmp_path / 'again')!r}, **{SMALL!r})"
-    environment = {"PYTHONHASHSEED": "123", "OMP_NUM_THREADS": "3", "PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {
+        **os.environ,
+        "PYTHONHASHSEED": "123",
+        "OMP_NUM_THREADS": "3",
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+    }
     subprocess.run([sys.executable, "-c", code], check=True, env=environment)
     assert digests(tmp_path / "again") == digests(small)
 
@@ -184,7 +190,7 @@ def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
 
 def test_two_processes_at_once(tmp_path: Path) -> None:
     code = f"from genre.data.demo import make_demo; make_demo({str(tmp_path / 'music')!r}, **{TINY!r})"
-    environment = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
     both = [subprocess.Popen([sys.executable, "-c", code], env=environment) for _ in range(2)]
     assert [process.wait(timeout=120) for process in both] == [0, 0]
     assert [path.name for path in tmp_path.iterdir()] == ["music"]

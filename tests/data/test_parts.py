@@ -22,7 +22,7 @@ from genre.errors import StoreError
 
 @pytest.fixture
 def todo(tmp_path):
-    files = tracks(tmp_path / "audio", parts.FEW_TRACKS + 2, seconds=1.2)
+    files = tracks(tmp_path / "audio", 6, seconds=1.2)
     return [
         Job(
             source.file,
@@ -64,13 +64,21 @@ def test_every_process_works_in_one_thread(todo, tmp_path, monkeypatch):
         assert (facts["numba"], facts["omp"]) == (1, "1")
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
-def test_few_tracks_or_one_job_are_prepared_here(todo, tmp_path, monkeypatch, jobs):
+@pytest.mark.parametrize("jobs", [1, None])
+def test_little_audio_or_one_job_is_prepared_here(todo, tmp_path, monkeypatch, jobs):
     monkeypatch.setattr(parts, "prepare_part", tell_threads)
-    here = todo if jobs == 1 else todo[: parts.FEW_TRACKS]
-    told = [json.loads(track.detail) for track in parts.prepare_parts(here, tmp_path, jobs=jobs).values()]
+    told = [json.loads(track.detail) for track in parts.prepare_parts(todo, tmp_path, jobs=jobs).values()]
     assert {facts["pid"] for facts in told} == {os.getpid()}
     assert {threads for facts in told for threads in facts["pools"]} == {1}
+
+
+def test_much_audio_is_prepared_by_one_process_a_core(todo, tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "prepare_part", tell_threads)
+    monkeypatch.setattr(parts, "LITTLE_BYTES", 1000)
+    monkeypatch.setattr(joblib, "cpu_count", lambda: 2)
+    told = [json.loads(track.detail) for track in parts.prepare_parts(todo, tmp_path).values()]
+    assert os.getpid() not in {facts["pid"] for facts in told}
+    assert len({facts["pid"] for facts in told}) <= 2
 
 
 def test_a_back_end_chosen_outside_is_used(todo, tmp_path, monkeypatch):

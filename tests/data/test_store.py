@@ -450,7 +450,7 @@ def test_a_damaged_store_gives_nothing(files, stores, tmp_path):
 
 
 def test_the_bytes_do_not_depend_on_the_number_of_processes_or_on_the_company(tmp_path):
-    files = tracks(tmp_path / "audio", parts.FEW_TRACKS + 2, seconds=1.2)
+    files = tracks(tmp_path / "audio", 6, seconds=1.2)
     one = make(files, tmp_path / "one", jobs=1)
     two = make(files, tmp_path / "two", jobs=2)
     assert contents(one.folder) == contents(two.folder)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from feature_signals import music
 
-from genre.features.stft import spectra
+from genre.features.stft import magnitudes, spectra
 
 
 @pytest.mark.parametrize("n_samples", [1, 500, 2047, 2048, 11025, 66149, 66150])
@@ -24,6 +24,7 @@ def test_equals_librosa(n_samples: int, n_fft: int, hop_length: int) -> None:
     bins, frames = expected.shape
     np.testing.assert_array_equal(got.by_frame[:, :bins].T, got.by_bin[:, :frames])
     np.testing.assert_allclose(got.by_bin[:, :frames], np.abs(expected), rtol=0, atol=2e-7 * scale)
+    np.testing.assert_array_equal(got.by_bin.copy(), magnitudes(clip, n_fft, hop_length))
     assert not got.by_frame[:, bins:].any()
     assert not got.by_bin[:, frames:].any()
 

@@ -23,7 +23,7 @@ from genre.data.demo.render import render
 from genre.data.demo.styles import STYLES
 from genre.errors import ConfigError, DataError
 
-DEMO_VERSION = 1
+DEMO_VERSION = 2
 _SETTINGS_FILE = "demo.json"
 
 
