@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
+from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from genre.commands.callbacks import BestCheckpoint, History, KeepInterrupted, StepSeed, TrainingProgress
 from genre.data.clips import ClipSpec
@@ -54,6 +56,8 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
         store_dir=data.store_dir,
         batch_size=data.batch_size,
         in_memory=data.in_memory,
+        max_clips=data.max_clips,
+        augment=instantiate(cfg.augment),
         seed=cfg.seed,
         jobs=data.jobs,
         progress=progress,
@@ -87,7 +91,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     ConfigError
         If a setting is wrong.
     """
-    if cfg.callbacks.monitor not in MONITORED:
+    if cfg.callbacks.monitor is not None and cfg.callbacks.monitor not in MONITORED:
         raise ConfigError(
             f"callbacks.monitor={cfg.callbacks.monitor} is unknown; {near_names(str(cfg.callbacks.monitor), MONITORED)}"
         )
@@ -105,13 +109,17 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     )
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     callbacks: list[Callback] = [StepSeed(cfg.seed), history, KeepInterrupted(folder), best, last]
-    if cfg.callbacks.patience is not None:
+    if cfg.callbacks.weight_average is not None:
+        callbacks.insert(0, _weight_averaging(cfg.callbacks.weight_average))
+    if cfg.callbacks.patience is not None and cfg.callbacks.monitor is not None:
         callbacks.append(
             EarlyStopping(cfg.callbacks.monitor, mode=cfg.callbacks.monitor_mode, patience=cfg.callbacks.patience)
         )
     loggers = _loggers(cfg, folder)
     settings = OmegaConf.to_container(cfg.trainer, resolve=True)
     assert isinstance(settings, dict)
+    if settings.get("precision") == "auto":
+        settings["precision"] = "bf16-mixed" if multiplies_bfloat16() else "32-true"
     if settings.pop("enable_progress_bar", True):
         callbacks.append(TrainingProgress())
     trainer: Trainer = instantiate(
@@ -125,6 +133,22 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     return TrainerParts(trainer, history, best)
 
 
+def multiplies_bfloat16() -> bool:
+    """Return whether the GPU, or without one the processor, has instructions for products in bfloat16."""
+    if torch.cuda.is_available():
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name, False) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
+def _weight_averaging(decay: object) -> WeightAveraging:
+    if isinstance(decay, bool) or not isinstance(decay, float) or not 0 < decay < 1:
+        raise ConfigError(
+            f"callbacks.weight_average={decay} is out of range; give a decay such as 0.99, or null for none"
+        )
+    return WeightAveraging(multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+
 def _loggers(cfg: DictConfig, folder: Path) -> Sequence[Logger]:
     if not cfg.logger.tensorboard:
         return []
@@ -134,7 +158,7 @@ def _loggers(cfg: DictConfig, folder: Path) -> Sequence[Logger]:
 def config_hash(cfg: DictConfig, store_name: str) -> str:
     """Return a hash of all that shapes the result of a run: its settings and the content of its audio."""
     parts: dict[str, Any] = {}
-    for group in ("protocol", "frontend", "model", "optimizer", "scheduler", "trainer", "callbacks", "seed"):
+    for group in ("protocol", "frontend", "augment", "model", "optimizer", "scheduler", "trainer", "callbacks", "seed"):
         value = cfg[group]
         parts[group] = OmegaConf.to_container(value, resolve=True) if isinstance(value, DictConfig) else value
     data = OmegaConf.masked_copy(cfg.data, [name for name in cfg.data if name not in NOT_SHAPING])

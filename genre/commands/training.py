@@ -172,7 +172,7 @@ class Job:
 
     def fit(self) -> float | None:
         """Train, calibrate, evaluate and report."""
-        self.model.set_statistics(self.datamodule.statistics())
+        self.model.set_statistics(self.datamodule.statistics)
         self.model.provenance = {
             "overrides": list(self.composed.overrides),
             "model": self.composed.model,
@@ -182,7 +182,7 @@ class Job:
         }
         say(
             f"training {type(self.model).__name__} with {count_parameters(self.model):,} parameters on "
-            f"{len(self.datamodule.rows('train'))} clips, {self.parts.trainer.max_epochs} epochs at most"
+            f"{self.datamodule.epoch_clips} clips an epoch, {self.parts.trainer.max_epochs} epochs at most"
         )
         self._train()
         best = Path(self.parts.checkpoint.best_model_path)

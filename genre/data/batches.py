@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -71,41 +72,85 @@ class BatchDataset(Dataset[Batch]):
         return len(self.arrays)
 
 
+@dataclass(frozen=True)
+class RandomCrops:
+    """What an epoch sees of tracks whose clips overlap: of each as many clips as fit in it end to end, anywhere.
+
+    Since an epoch then has as many clips as it would have without overlap, more overlap costs no time, and in every
+    epoch a track is cut at other places.
+
+    Parameters
+    ----------
+    rows : shape=(n,)
+        Clips to draw from, each track's together.
+    track, start : shape=(n,)
+        Track of each clip, and its first sample.
+    length
+        Samples of a clip.
+    most
+        No track has more clips in an epoch than this; ``None`` is no limit.
+    """
+
+    rows: NDArray[np.int64]
+    track: NDArray[np.int64]
+    start: NDArray[np.int64]
+    length: int
+    most: int | None = None
+
+    @functools.cached_property
+    def _tracks(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Place of the first clip of each track in :attr:`rows`, and how many of the track an epoch sees."""
+        first = np.flatnonzero(np.r_[True, self.track[1:] != self.track[:-1]])
+        ends = np.r_[first[1:], len(self.track)] - 1
+        count = 1 + (self.start[ends] - self.start[first]) // self.length
+        return first, count if self.most is None else np.minimum(count, self.most)
+
+    def __len__(self) -> int:
+        return int(self._tracks[1].sum())
+
+    def draw(self, random: np.random.Generator) -> NDArray[np.int64]:
+        """Return the clips of one epoch, no clip twice, in no order."""
+        first, count = self._tracks
+        sizes = np.diff(np.r_[first, len(self.rows)])
+        shuffled = np.lexsort((random.random(len(self.rows)), np.repeat(np.arange(len(first)), sizes)))
+        place = np.arange(len(self.rows)) - np.repeat(first, sizes)
+        drawn: NDArray[np.int64] = self.rows[shuffled[place < np.repeat(count, sizes)]]
+        return drawn
+
+
 class ClipBatchSampler(DistributedSampler[Any]):
     """Deal rows to batches, and batches to processes.
 
-    For training, every epoch has its own order, drawn from ``seed`` and the epoch, and every process gets equally
-    many batches of equal size (a few rows come twice where the numbers do not divide). A single row that would be left
-    over joins the last batch, because batch normalisation needs two. For evaluation the order is kept and every row
-    comes exactly once, so that processes may get differently many.
+    For training, every epoch has its own crops and order, drawn from ``seed`` and the epoch, and every process gets
+    equally many batches of equal size (a few rows come twice where the numbers do not divide). A single row that would
+    be left over joins the last batch, because batch normalisation needs two. For evaluation the order is kept and every
+    row comes exactly once, so that processes may get differently many.
 
     Being a ``DistributedSampler`` it is left in place by Lightning, which tells it the epoch.
 
     Parameters
     ----------
     rows : shape=(n,)
-        Rows to deal.
+        Rows to deal in this order, for evaluation; or what draws the rows of an epoch, for training.
     batch_size
         Rows a batch.
-    training
-        Whether to shuffle and to even out.
     seed
-        Seed of the shuffling.
+        Seed of crops and order.
     rank, world_size
         This process and the number of processes.
     """
 
     def __init__(
         self,
-        rows: NDArray[np.int64],
+        rows: NDArray[np.int64] | RandomCrops,
         *,
         batch_size: int,
-        training: bool,
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
     ) -> None:
-        super().__init__(rows, num_replicas=world_size, rank=rank, shuffle=training, seed=seed)  # type: ignore[arg-type]
+        training = isinstance(rows, RandomCrops)
+        super().__init__(range(len(rows)), num_replicas=world_size, rank=rank, shuffle=training, seed=seed)  # type: ignore[arg-type]
         self.rows = rows
         self.batch_size = batch_size
 
@@ -121,9 +166,10 @@ class ClipBatchSampler(DistributedSampler[Any]):
 
     def _own_rows(self) -> NDArray[np.int64]:
         """Return the rows of this process in this epoch."""
-        if not self.shuffle:
+        if not isinstance(self.rows, RandomCrops):
             return np.array_split(self.rows, self.num_replicas)[self.rank]
-        order = np.random.default_rng([self.seed, self.epoch]).permutation(self.rows)
+        random = np.random.default_rng([self.seed, self.epoch])
+        order = random.permutation(self.rows.draw(random))
         return np.resize(order, self.total_size)[self.rank :: self.num_replicas]
 
     def _edges(self, n_rows: int) -> list[int]:

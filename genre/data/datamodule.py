@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler
+from genre.data.augment import Augment
+from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler, RandomCrops
 from genre.data.clips import ClipSpec
 from genre.data.preparation import PreparedTrack, Progress
 from genre.data.protocols import Deal, Protocol, TrackTable
@@ -36,19 +39,23 @@ class Statistics:
     feature_mean, feature_std : shape=(57,)
     spectrogram_mean, spectrogram_std : shape=(bins,)
         Over clips and frames.
+    class_share : shape=(classes,)
+        Share of each class in the clips of a training epoch.
     """
 
     feature_mean: NDArray[np.float32]
     feature_std: NDArray[np.float32]
     spectrogram_mean: NDArray[np.float32]
     spectrogram_std: NDArray[np.float32]
+    class_share: NDArray[np.float32]
 
 
 class GenreDataModule(LightningDataModule):
     """Clips of a catalogue, dealt to train, val and test by a protocol.
 
     Batches are ``{"spectrogram": (B, 1, bins, frames), "features": (B, 57), "label": (B,), "track": (B,),
-    "start": (B,)}``; ``track`` counts in :attr:`tracks`, ``start`` in samples at ``clips.sample_rate``.
+    "start": (B,)}``; ``track`` counts in :attr:`tracks`, ``start`` in samples at ``clips.sample_rate``. Where clips
+    overlap, a training epoch sees of every track as many as fit in it end to end, drawn anew (:class:`RandomCrops`).
 
     Parameters
     ----------
@@ -67,8 +74,12 @@ class GenreDataModule(LightningDataModule):
     in_memory
         ``True`` holds the clips in memory, ``False`` reads them from disk as they are needed, ``"auto"`` decides by
         their size.
+    max_clips
+        A training epoch sees no more clips than this of one track; ``None`` is no limit.
+    augment
+        What is done to training batches.
     seed
-        Of the order of training clips.
+        Of the training clips of an epoch, their order and their augmentation.
     jobs
         Processes that prepare clips; ``None`` is one a core.
     progress, say
@@ -90,6 +101,8 @@ class GenreDataModule(LightningDataModule):
         store_dir: str | Path = "stores",
         batch_size: int = 32,
         in_memory: bool | str = "auto",
+        max_clips: int | None = None,
+        augment: Augment | None = None,
         seed: int = 0,
         jobs: int | None = None,
         progress: Progress | None = None,
@@ -102,6 +115,8 @@ class GenreDataModule(LightningDataModule):
             raise ConfigError(f"seed={seed} is not a whole number from 0 on; choose another")
         if in_memory not in (True, False, "auto"):
             raise ConfigError(f"data.in_memory={in_memory} is unknown; {near_names(str(in_memory), _IN_MEMORY)}")
+        if max_clips is not None and not _is_whole(max_clips, least=1):
+            raise ConfigError(f"data.max_clips={max_clips} is not a number of clips; give 1 or more, or null for all")
         if jobs is not None and not _is_whole(jobs, least=1):
             raise ConfigError(f"data.jobs={jobs} is not a number of processes; leave it at null for one a core")
         self.catalogue = catalogue
@@ -111,6 +126,8 @@ class GenreDataModule(LightningDataModule):
         self.store_dir = Path(store_dir)
         self.batch_size = batch_size
         self.in_memory = in_memory
+        self.max_clips = max_clips
+        self.augment = augment or Augment()
         self.seed = seed
         self.jobs = jobs
         self.notices: tuple[str, ...] = ()
@@ -243,8 +260,9 @@ class GenreDataModule(LightningDataModule):
         name[sorted(range(len(self.tracks)), key=lambda track: self.tracks[track].file)] = np.arange(len(self.tracks))
         return rows[np.lexsort((self.arrays.start[rows], name[self.arrays.track[rows]]))]
 
+    @functools.cached_property
     def statistics(self) -> Statistics:
-        """Return the statistics of training clips, and of no others.
+        """Statistics of training clips, and of no others.
 
         Of spectrograms at most 2000 clips, evenly spread over the training side, are looked at.
         """
@@ -265,15 +283,18 @@ class GenreDataModule(LightningDataModule):
             feature_std=_no_zeros(features.std(axis=0)),
             spectrogram_mean=mean.astype(np.float32),
             spectrogram_std=_no_zeros(deviation),
+            class_share=self._class_share(),
         )
 
-    def loader(self, side: str, *, training: bool = False) -> DataLoader[Batch]:
-        """Return the batches of one side, in order unless ``training``."""
+    def loader(self, side: str) -> DataLoader[Batch]:
+        """Return all clips of one side as batches, in the order of :meth:`rows`."""
+        return self._loader(self.rows(side))
+
+    def _loader(self, rows: NDArray[np.int64] | RandomCrops) -> DataLoader[Batch]:
         trainer = self.trainer
         sampler = ClipBatchSampler(
-            self.rows(side),
+            rows,
             batch_size=self.batch_size,
-            training=training,
             seed=self.seed,
             rank=trainer.global_rank if trainer is not None else 0,
             world_size=trainer.world_size if trainer is not None else 1,
@@ -281,8 +302,23 @@ class GenreDataModule(LightningDataModule):
         return DataLoader(BatchDataset(self.arrays), batch_size=None, sampler=sampler)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Return the training batches, in a new order every epoch."""
-        return self.loader("train", training=True)
+        """Return the training batches, other crops in another order every epoch."""
+        return self._loader(self._crops())
+
+    @property
+    def epoch_clips(self) -> int:
+        """Clips of a training epoch."""
+        return len(self._crops())
+
+    def _crops(self) -> RandomCrops:
+        rows = self.rows("train")
+        return RandomCrops(rows, self.arrays.track[rows], self.arrays.start[rows], self.clips.length, self.max_clips)
+
+    def _class_share(self) -> NDArray[np.float32]:
+        label = self.arrays.label[
+            self._crops().draw(np.random.default_rng())
+        ]  # of which class does not depend on chance
+        return (np.bincount(label, minlength=len(self.labels)) / len(label)).astype(np.float32)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the validation batches."""
@@ -291,6 +327,20 @@ class GenreDataModule(LightningDataModule):
     def test_dataloader(self) -> DataLoader[Batch]:
         """Return the test batches."""
         return self.loader("test")
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Augment a training batch; the step and the process decide how, so that a resumed run goes on alike."""
+        if self.trainer is None or not self.trainer.training or not self.augment.active:
+            return batch
+        like = batch["spectrogram"]
+        return self.augment.apply(
+            batch,
+            n_classes=len(self.labels),
+            bin_mean=torch.from_numpy(self.statistics.spectrogram_mean).to(like),
+            feature_std=torch.from_numpy(self.statistics.feature_std).to(like),
+            seed=(self.seed * 1_000_003 + self.trainer.global_step) * self.trainer.world_size
+            + self.trainer.global_rank,
+        )
 
     def describe(self) -> dict[str, Any]:
         """Return plain facts that a checkpoint keeps: how clips are cut and what the front end is."""

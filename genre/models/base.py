@@ -45,6 +45,8 @@ class GenreModule(LightningModule):
         ``"bins"`` standardises every bin of the spectrogram by the training clips; ``"none"`` leaves it as it is.
     label_smoothing
         Share of the target spread evenly over all classes, in [0, 1).
+    class_balance
+        Whether every class counts alike in the training loss, however many clips it has.
     optimizer
         ``"adamw"`` (no decay of biases and normalisation weights) or ``"adam"`` (L2 penalty on all weights).
     learning_rate, weight_decay
@@ -76,6 +78,7 @@ class GenreModule(LightningModule):
     spectrogram_mean: torch.Tensor
     spectrogram_std: torch.Tensor
     temperature: torch.Tensor
+    class_weight: torch.Tensor
 
     def __init__(
         self,
@@ -85,6 +88,7 @@ class GenreModule(LightningModule):
         clips: dict[str, Any],
         normalize: str = "bins",
         label_smoothing: float = 0.0,
+        class_balance: bool = False,
         optimizer: str = "adamw",
         learning_rate: float = 2e-3,
         weight_decay: float = 0.01,
@@ -122,6 +126,7 @@ class GenreModule(LightningModule):
         self.register_buffer("spectrogram_mean", torch.zeros(bins))
         self.register_buffer("spectrogram_std", torch.ones(bins))
         self.register_buffer("temperature", torch.ones(()))
+        self.register_buffer("class_weight", torch.ones(len(self.labels)), persistent=False)  # of training only
         metrics = MetricCollection(
             {"clip_accuracy": MulticlassAccuracy(len(self.labels), average="micro"), "track_accuracy": TrackAccuracy()}
         )
@@ -132,6 +137,8 @@ class GenreModule(LightningModule):
         """Keep the statistics by which inputs are normalised."""
         for name in ("feature_mean", "feature_std", "spectrogram_mean", "spectrogram_std"):
             getattr(self, name).copy_(torch.from_numpy(getattr(statistics, name)))
+        if self.hparams["class_balance"]:
+            self.class_weight.copy_(1.0 / (len(self.labels) * torch.from_numpy(statistics.class_share)))
 
     def forward(self, spectrogram: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return logits.
@@ -176,7 +183,10 @@ class GenreModule(LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Return the loss of one batch."""
         logits = self(batch["spectrogram"], batch["features"])
-        loss = functional.cross_entropy(logits, batch["label"], label_smoothing=self.hparams["label_smoothing"])
+        target = batch.get("target", batch["label"])  # after mixup a clip is of several classes
+        loss = functional.cross_entropy(
+            logits, target, weight=self.class_weight, label_smoothing=self.hparams["label_smoothing"]
+        )
         self._log("train", loss, logits, batch)
         self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True, on_epoch=False)
         return loss

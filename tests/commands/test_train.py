@@ -99,8 +99,24 @@ def test_same_seed_same_numbers(finished: Path, train, music: Path, tmp_path: Pa
     assert (again / "history.csv").read_bytes() == (finished / "history.csv").read_bytes()
 
 
-def test_resumed_run_ends_as_one_that_never_stopped(train, music: Path, tmp_path: Path) -> None:
+AUGMENTED = (
+    "data.hop_sec=0.5",
+    "data.max_clips=2",
+    "augment.gain_db=2",
+    "augment.stretch=0.1",
+    "augment.time_mask=5",
+    "augment.mixup=0.5",
+    "model.label_smoothing=0.1",
+    "model.class_balance=true",
+    "callbacks.weight_average=0.9",
+    "callbacks.monitor=null",
+)
+
+
+@pytest.mark.parametrize("extra", [(), AUGMENTED], ids=["plain", "augmented"])
+def test_resumed_run_ends_as_one_that_never_stopped(extra, train, music: Path, tmp_path: Path) -> None:
     common = (
+        *extra,
         "data=folder",
         f"data.root={music}",
         *SMALL[:-3],
@@ -119,6 +135,7 @@ def test_resumed_run_ends_as_one_that_never_stopped(train, music: Path, tmp_path
     assert last[0].keys() == last[1].keys()
     assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
     assert (second / "history.csv").read_bytes() == (whole / "history.csv").read_bytes()
+    assert (second / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
 
 
 def test_resuming_a_finished_run_says_that_nothing_is_left(finished: Path, train, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader, DistributedSampler
 
-from genre.data.batches import BatchDataset, ClipArrays, ClipBatchSampler
+from genre.data.batches import BatchDataset, ClipArrays, ClipBatchSampler, RandomCrops
 from genre.features.spectrogram import FrontEnd, LogMel, Stft512
 
 N_CLIPS = 40
@@ -94,7 +94,7 @@ def test_a_batch_shares_no_memory_with_the_clips(levels):
 
 def test_a_loader_hands_out_the_batches_of_its_sampler(levels):
     clips = arrays(levels)
-    sampler = ClipBatchSampler(np.arange(3, 13), batch_size=4, training=False)
+    sampler = ClipBatchSampler(np.arange(3, 13), batch_size=4)
     loader = DataLoader(BatchDataset(clips), batch_size=None, sampler=sampler)
     batches = list(loader)
     assert len(loader) == len(batches) == 3
@@ -105,11 +105,20 @@ def test_a_loader_hands_out_the_batches_of_its_sampler(levels):
 # Dealing
 
 
+def apart(rows: np.ndarray) -> RandomCrops:
+    """Crops of tracks of one clip each: every epoch sees all of them."""
+    return RandomCrops(rows, track=rows, start=np.zeros_like(rows), length=4)
+
+
 def deal(n_rows: int, batch_size: int, *, world: int, training: bool, seed: int = 0, epoch: int = 0):
     """Return the batches of every process."""
     samplers = [
         ClipBatchSampler(
-            np.arange(n_rows) + 7, batch_size=batch_size, training=training, seed=seed, rank=rank, world_size=world
+            apart(np.arange(n_rows) + 7) if training else np.arange(n_rows) + 7,
+            batch_size=batch_size,
+            seed=seed,
+            rank=rank,
+            world_size=world,
         )
         for rank in range(world)
     ]
@@ -162,14 +171,50 @@ def test_the_order_does_not_hang_on_random_numbers_drawn_elsewhere():
 
 
 def test_lightning_takes_it_for_a_distributed_sampler():
-    sampler = ClipBatchSampler(np.arange(10), batch_size=4, training=True, rank=1, world_size=2)
+    sampler = ClipBatchSampler(apart(np.arange(10)), batch_size=4, rank=1, world_size=2)
     assert isinstance(sampler, DistributedSampler)
     assert (sampler.rank, sampler.num_replicas, sampler.num_samples) == (1, 2, 5)
 
 
 def test_a_process_beyond_the_last_is_refused():
     with pytest.raises(ValueError, match="rank"):
-        ClipBatchSampler(np.arange(10), batch_size=4, training=True, rank=2, world_size=2)
+        ClipBatchSampler(apart(np.arange(10)), batch_size=4, rank=2, world_size=2)
+
+
+# Random crops
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    n_clips=st.lists(st.integers(1, 12), min_size=1, max_size=6),
+    hop=st.integers(1, 6),
+    most=st.none() | st.integers(1, 4),
+    seed=st.integers(0, 9),
+)
+def test_an_epoch_sees_of_each_track_as_much_as_fits_end_to_end(n_clips, hop, most, seed):
+    length = 6
+    track = np.repeat(np.arange(len(n_clips)) * 3, n_clips)
+    start = np.concatenate([np.arange(n) * hop for n in n_clips])
+    crops = RandomCrops(np.arange(len(track)) + 5, track, start, length, most)
+    drawn = crops.draw(np.random.default_rng(seed))
+    assert len(drawn) == len(crops) == len(set(drawn))
+    for number, n in enumerate(n_clips):
+        fitting = len(range(0, (n - 1) * hop + length - length + 1, length))
+        assert (track[drawn - 5] == number * 3).sum() == (fitting if most is None else min(fitting, most))
+
+
+def test_clips_end_to_end_are_all_seen_in_every_epoch():
+    track, start = np.repeat([0, 1], [3, 2]), np.array([0, 4, 8, 0, 4])
+    drawn = RandomCrops(np.arange(5), track, start, length=4).draw(np.random.default_rng(0))
+    assert sorted(drawn) == [0, 1, 2, 3, 4]
+
+
+def test_overlapping_clips_are_drawn_anew_and_all_have_their_turn():
+    crops = RandomCrops(np.arange(13), np.zeros(13, dtype=int), np.arange(13), length=4)
+    epochs = [frozenset(crops.draw(np.random.default_rng([0, epoch]))) for epoch in range(40)]
+    assert {len(epoch) for epoch in epochs} == {4}
+    assert len(set(epochs)) > 20
+    assert set().union(*epochs) == set(range(13))
 
 
 # Speed
@@ -179,7 +224,7 @@ def test_a_process_beyond_the_last_is_refused():
 def test_loading_takes_under_3_percent_of_a_training_step(tmp_path, where):
     levels = np.zeros((400, 128, 130), dtype=np.float32)
     clips = arrays(levels if where == "memory" else mapped(levels, tmp_path / "a.npy"))
-    sampler = ClipBatchSampler(np.arange(400), batch_size=32, training=True)
+    sampler = ClipBatchSampler(apart(np.arange(400)), batch_size=32)
     times = []
     for batch in sampler:
         began = time.perf_counter()

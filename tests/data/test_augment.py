@@ -1,0 +1,171 @@
+"""Augmentation of batches: what each part may change, by how much, and that the seed alone decides."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+import torch
+
+from genre.data.augment import Augment
+from genre.errors import ConfigError
+
+BINS, FRAMES, CLASSES = 32, 40, 3
+MEAN = torch.linspace(-20.0, -60.0, BINS)
+
+
+def batch(n: int = 6) -> dict[str, torch.Tensor]:
+    random = torch.Generator().manual_seed(0)
+    return {
+        "spectrogram": torch.randn(n, 1, BINS, FRAMES, generator=random) * 10 + MEAN[:, None],
+        "features": torch.randn(n, 57, generator=random),
+        "label": torch.arange(n) % CLASSES,
+        "track": torch.arange(n),
+        "start": torch.zeros(n, dtype=torch.int64),
+    }
+
+
+def applied(values: dict[str, torch.Tensor], seed: int = 0, **settings: float) -> dict[str, torch.Tensor]:
+    scale = torch.linspace(0.5, 2.0, 57)
+    return Augment(**settings).apply(values, n_classes=CLASSES, bin_mean=MEAN, feature_std=scale, seed=seed)
+
+
+EACH = {
+    "gain_db": 3.0,
+    "tilt_db": 3.0,
+    "equalizer_db": 3.0,
+    "pitch_bins": 3.0,
+    "stretch": 0.2,
+    "frequency_mask": 8,
+    "time_mask": 8,
+    "feature_noise": 0.3,
+    "mixup": 0.5,
+}
+
+
+def test_every_setting_is_tried_here():
+    assert {field.name for field in fields(Augment)} == {*EACH, "frequency_masks", "time_masks"}
+
+
+def test_nothing_is_switched_on_by_default():
+    assert not Augment().active
+    assert all(Augment(**{name: value}).active for name, value in EACH.items())
+
+
+@pytest.mark.parametrize("name", EACH)
+def test_the_seed_alone_decides_and_the_batch_is_left_alone(name):
+    values = batch()
+    before = {key: value.clone() for key, value in values.items()}
+    torch.manual_seed(1)
+    state = torch.get_rng_state()
+    first = applied(values, seed=3, **{name: EACH[name]})
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(2)
+    again = applied(values, seed=3, **{name: EACH[name]})
+    other = applied(values, seed=4, **{name: EACH[name]})
+    changed = "features" if name == "feature_noise" else "spectrogram"
+    assert all(torch.equal(first[key], again[key]) for key in first)
+    assert not torch.equal(first[changed], other[changed])
+    assert all(torch.equal(values[key], before[key]) for key in before)
+    assert all(torch.equal(first[key], before[key]) for key in ("label", "track", "start"))
+    assert first["spectrogram"].shape == before["spectrogram"].shape
+    assert torch.isfinite(first["spectrogram"]).all()
+
+
+def test_a_gain_moves_all_of_a_clip_alike_and_every_clip_by_its_own():
+    values = batch(200)
+    moved = (applied(values, gain_db=3.0)["spectrogram"] - values["spectrogram"]).flatten(1)
+    assert (moved.std(dim=1) < 1e-4).all()
+    assert 2.5 < float(moved.mean(dim=1).std()) < 3.5
+
+
+def test_a_tilt_is_a_straight_line_over_the_bins_with_nothing_in_the_middle():
+    values = batch(200)
+    change = (applied(values, tilt_db=2.0)["spectrogram"] - values["spectrogram"])[:, 0]
+    assert torch.allclose(change, change[:, :, :1].expand_as(change), atol=1e-4)
+    line = change[:, :, 0]
+    assert torch.allclose(line.diff(dim=1), line.diff(dim=1)[:, :1].expand(-1, BINS - 1), atol=1e-4)
+    assert torch.allclose(line[:, 0], -line[:, -1], atol=1e-4)
+    assert 1.6 < float(line[:, -1].std()) < 2.4
+
+
+def test_an_equalizer_is_smooth_over_the_bins_and_constant_in_time():
+    values = batch(200)
+    change = (applied(values, equalizer_db=2.0)["spectrogram"] - values["spectrogram"])[:, 0]
+    assert torch.allclose(change, change[:, :, :1].expand_as(change), atol=1e-4)
+    assert float(change[:, :, 0].diff(dim=1).abs().mean()) < 1.0
+    assert 1.4 < float(change.std()) < 2.2
+
+
+def test_pitch_moves_a_line_by_no_more_than_asked():
+    values = batch(64)
+    values["spectrogram"] = torch.zeros_like(values["spectrogram"])
+    values["spectrogram"][:, :, 16] = 10.0
+    shifted = applied(values, pitch_bins=4.0)["spectrogram"][:, 0, :, 0]
+    centre = (shifted * torch.arange(BINS)).sum(dim=1) / shifted.sum(dim=1)
+    assert torch.allclose(shifted.sum(dim=1), torch.full((64,), 10.0), atol=1e-3)
+    assert float((centre - 16).abs().max()) <= 4.0
+    assert float(centre.std()) > 1.5
+
+
+def test_stretching_changes_distances_in_time_by_no_more_than_asked():
+    values = batch(64)
+    frames = torch.arange(FRAMES, dtype=torch.float32)
+    values["spectrogram"] = frames.expand(64, 1, BINS, FRAMES).clone()
+    slope = applied(values, stretch=0.2)["spectrogram"][:, 0, 0].diff(dim=1)
+    inner = slope.median(dim=1).values  # mirrored ends run backwards
+    assert (inner.abs() > 0.79).all()
+    assert (inner.abs() < 1.21).all()
+    assert float(inner.std()) > 0.05
+
+
+@pytest.mark.parametrize(("name", "axis"), [("frequency_mask", 2), ("time_mask", 3)])
+def test_a_mask_hides_one_band_at_the_mean_of_each_bin(name, axis):
+    values = batch(50)
+    masked = applied(values, **{name: 8, f"{name}s": 1})["spectrogram"]
+    hidden = torch.isclose(masked, MEAN[:, None].expand_as(masked), atol=1e-4)
+    untouched = torch.isclose(masked, values["spectrogram"], atol=1e-4)
+    assert (hidden | untouched).all()
+    widths = hidden.all(dim=5 - axis).sum(dim=-1)[:, 0]
+    assert int(widths.max()) <= 8
+    assert len(widths.unique()) > 3
+    assert (hidden.all(dim=5 - axis).int().diff(dim=-1).clamp(min=0).sum(dim=-1) <= 1).all()
+
+
+def test_a_mask_longer_than_the_clip_is_no_error():
+    assert torch.isfinite(applied(batch(), time_mask=10 * FRAMES)["spectrogram"]).all()
+
+
+def test_mixup_mixes_spectrogram_features_and_target_in_one_share():
+    values = batch(2)
+    values["spectrogram"][0], values["spectrogram"][1] = 0.0, 1.0
+    values["features"][0], values["features"][1] = 0.0, 1.0
+    shares = set()
+    for seed in range(20):
+        mixed = applied(values, seed=seed, mixup=1.0)
+        of_second = mixed["target"][:, 1]
+        assert torch.allclose(mixed["target"].sum(dim=1), torch.ones(2))
+        assert torch.allclose(mixed["spectrogram"].mean(dim=(1, 2, 3)), of_second, atol=1e-4)
+        assert torch.allclose(mixed["features"].mean(dim=1), of_second, atol=1e-4)
+        shares.add(round(float(of_second[0]), 3))
+    assert len(shares) > 5
+
+
+def test_noise_on_features_is_a_share_of_their_spread():
+    values = batch(2000)
+    noise = applied(values, feature_noise=0.5)["features"] - values["features"]
+    assert torch.allclose(noise.std(dim=0), 0.5 * torch.linspace(0.5, 2.0, 57), rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "name"),
+    [
+        ({"gain_db": -1.0}, "gain_db"),
+        ({"time_mask": 2.5}, "time_mask"),
+        ({"stretch": 1.0}, "stretch"),
+        ({"mixup": True}, "mixup"),
+    ],
+)
+def test_a_wrong_setting_is_named(settings, name):
+    with pytest.raises(ConfigError, match=f"augment.{name}="):
+        Augment(**settings)
