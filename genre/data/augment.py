@@ -15,6 +15,9 @@ from torchaudio.functional import mask_along_axis_iid
 from genre.data.batches import Batch
 from genre.errors import ConfigError
 
+SMALLEST_DB = 0.01
+"""Added to standard deviations over time, which are 0 in silence."""
+
 EQUALIZER_POINTS = 8
 """Points, evenly spread over the bins, between which the random equaliser is linear."""
 
@@ -31,6 +34,10 @@ class Augment:
         Standard deviation in dB of a spectral tilt: that much more at the highest bin and less at the lowest.
     equalizer_db
         Standard deviation in dB of a smooth random curve over the bins, as another recording chain would add.
+    mixstyle, mixstyle_share
+        In this share of batches every clip takes on, in part, the mean and the standard deviation over time that each
+        bin has in another clip, in a share drawn from Beta(mixstyle, mixstyle) (Zhou et al., 2021; on frequency bins:
+        Kim et al., 2022). The label stays: it is the recording that changes, not the music.
     pitch_bins
         The spectrogram is moved by up to this many bins up or down. On a mel scale above 1 kHz that transposes it.
     stretch
@@ -55,6 +62,8 @@ class Augment:
     gain_db: float = 0.0
     tilt_db: float = 0.0
     equalizer_db: float = 0.0
+    mixstyle: float = 0.0
+    mixstyle_share: float = 0.7
     pitch_bins: float = 0.0
     stretch: float = 0.0
     frequency_mask: int = 0
@@ -71,14 +80,15 @@ class Augment:
             if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not value >= 0:
                 kind = "a whole number" if whole else "a number"
                 raise ConfigError(f"augment.{field.name}={value} is out of range; give {kind} from 0 on, 0 for none")
-        if self.stretch >= 1:
-            raise ConfigError(f"augment.stretch={self.stretch} is out of range; give a share below 1, such as 0.1")
+        for name, beyond in (("stretch", self.stretch >= 1), ("mixstyle_share", self.mixstyle_share > 1)):
+            if beyond:
+                raise ConfigError(f"augment.{name}={getattr(self, name)} is out of range; give a share below 1, or 0")
 
     @property
     def active(self) -> bool:
         """Whether anything is switched on."""
-        strengths = (field.name for field in fields(self) if field.name not in ("frequency_masks", "time_masks"))
-        return any(getattr(self, name) > 0 for name in strengths)
+        no_strengths = ("frequency_masks", "time_masks", "mixstyle_share")
+        return any(getattr(self, field.name) > 0 for field in fields(self) if field.name not in no_strengths)
 
     def apply(
         self, batch: Batch, *, n_classes: int, bin_mean: torch.Tensor, feature_std: torch.Tensor, seed: int
@@ -106,7 +116,7 @@ class Augment:
         device = batch["spectrogram"].device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
-            spectrogram = self._recorded(self._played(batch["spectrogram"]))
+            spectrogram = self._recorded(self._restyled(self._played(batch["spectrogram"])))
             spectrogram = self._masked(spectrogram - bin_mean[:, None]) + bin_mean[:, None]
             features = batch["features"]
             if self.feature_noise > 0:
@@ -127,6 +137,16 @@ class Augment:
         affine[:, 1, 2] = 2 * self.pitch_bins / bins * _around_zero(n, spectrogram)
         grid = functional.affine_grid(affine, list(spectrogram.shape), align_corners=False)
         return functional.grid_sample(spectrogram, grid, padding_mode="reflection", align_corners=False)
+
+    def _restyled(self, spectrogram: torch.Tensor) -> torch.Tensor:
+        """Return clips (B, 1, bins, frames) with the statistics of their bins mixed with those of other clips."""
+        if self.mixstyle == 0 or float(torch.rand(())) >= self.mixstyle_share:
+            return spectrogram
+        mean, deviation = spectrogram.mean(dim=3, keepdim=True), spectrogram.std(dim=3, keepdim=True) + SMALLEST_DB
+        own = _beta(self.mixstyle, len(spectrogram)).to(spectrogram)[:, None, None, None]
+        other = torch.randperm(len(spectrogram), device=spectrogram.device)
+        new_mean, new_deviation = torch.lerp(mean[other], mean, own), torch.lerp(deviation[other], deviation, own)
+        return (spectrogram - mean) * (new_deviation / deviation) + new_mean
 
     def _recorded(self, spectrogram: torch.Tensor) -> torch.Tensor:
         """Return the spectrogram as another recording of the same sound could be: level, tilt, equaliser."""
@@ -153,14 +173,19 @@ class Augment:
         return deviation
 
     def _mixed(self, batch: Batch, n_classes: int) -> Batch:
-        concentration = torch.tensor(float(self.mixup))
-        share = float(torch.distributions.Beta(concentration, concentration).sample())
+        share = float(_beta(self.mixup, 1))
         partner = torch.randperm(len(batch["label"]), device=batch["label"].device)
         target = functional.one_hot(batch["label"], n_classes).float()
         mixed = {**batch, "target": target}
         for name in ("spectrogram", "features", "target"):
             mixed[name] = torch.lerp(mixed[name][partner], mixed[name], share)
         return mixed
+
+
+def _beta(concentration: float, n: int) -> torch.Tensor:
+    """Return n shares drawn from Beta(concentration, concentration)."""
+    both = torch.full((n,), float(concentration))
+    return torch.distributions.Beta(both, both).sample()
 
 
 def _around_zero(n: int, like: torch.Tensor) -> torch.Tensor:

@@ -34,6 +34,7 @@ EACH = {
     "gain_db": 3.0,
     "tilt_db": 3.0,
     "equalizer_db": 3.0,
+    "mixstyle": 0.3,
     "pitch_bins": 3.0,
     "stretch": 0.2,
     "frequency_mask": 8,
@@ -44,7 +45,7 @@ EACH = {
 
 
 def test_every_setting_is_tried_here():
-    assert {field.name for field in fields(Augment)} == {*EACH, "frequency_masks", "time_masks"}
+    assert {field.name for field in fields(Augment)} == {*EACH, "frequency_masks", "time_masks", "mixstyle_share"}
 
 
 def test_nothing_is_switched_on_by_default():
@@ -58,11 +59,12 @@ def test_the_seed_alone_decides_and_the_batch_is_left_alone(name):
     before = {key: value.clone() for key, value in values.items()}
     torch.manual_seed(1)
     state = torch.get_rng_state()
-    first = applied(values, seed=3, **{name: EACH[name]})
+    setting = {name: EACH[name], "mixstyle_share": 1.0}
+    first = applied(values, seed=3, **setting)
     assert torch.equal(torch.get_rng_state(), state)
     torch.manual_seed(2)
-    again = applied(values, seed=3, **{name: EACH[name]})
-    other = applied(values, seed=4, **{name: EACH[name]})
+    again = applied(values, seed=3, **setting)
+    other = applied(values, seed=4, **setting)
     changed = "features" if name == "feature_noise" else "spectrogram"
     assert all(torch.equal(first[key], again[key]) for key in first)
     assert not torch.equal(first[changed], other[changed])
@@ -95,6 +97,34 @@ def test_an_equalizer_is_smooth_over_the_bins_and_constant_in_time():
     assert torch.allclose(change, change[:, :, :1].expand_as(change), atol=1e-4)
     assert float(change[:, :, 0].diff(dim=1).abs().mean()) < 1.0
     assert 1.4 < float(change.std()) < 2.2
+
+
+def test_mixstyle_gives_every_bin_statistics_between_its_own_and_another_clips():
+    values = batch(40)
+    before = values["spectrogram"][:, 0]
+    after = applied(values, mixstyle=0.4, mixstyle_share=1.0)["spectrogram"][:, 0]
+    shape = (before - before.mean(dim=2, keepdim=True)) / before.std(dim=2, keepdim=True)
+    assert torch.allclose((after - after.mean(dim=2, keepdim=True)) / after.std(dim=2, keepdim=True), shape, atol=1e-3)
+    for statistic in (torch.mean, torch.std):
+        old, new = statistic(before, dim=2), statistic(after, dim=2)
+        between = (new >= old.min(dim=0).values - 1e-3) & (new <= old.max(dim=0).values + 1e-3)
+        assert between.all()
+        assert float((new - old).abs().mean()) > 0.1
+    means, moved = before.mean(dim=2), after.mean(dim=2) - before.mean(dim=2)
+    share = moved[:, None] / (means[None] - means[:, None])  # of the way from each clip to each other, for every bin
+    same_for_all_bins = share.std(dim=2).nan_to_num(1.0).min(dim=1).values < 1e-2
+    assert same_for_all_bins.float().mean() > 0.9
+
+
+def test_mixstyle_leaves_the_other_batches_alone():
+    values = batch()
+    changed = [
+        not torch.equal(
+            applied(values, seed=seed, mixstyle=0.3, mixstyle_share=0.25)["spectrogram"], applied(values)["spectrogram"]
+        )
+        for seed in range(200)
+    ]
+    assert 0.15 < sum(changed) / 200 < 0.35
 
 
 def test_pitch_moves_a_line_by_no_more_than_asked():
@@ -164,6 +194,7 @@ def test_noise_on_features_is_a_share_of_their_spread():
         ({"time_mask": 2.5}, "time_mask"),
         ({"stretch": 1.0}, "stretch"),
         ({"mixup": True}, "mixup"),
+        ({"mixstyle_share": 1.5}, "mixstyle_share"),
     ],
 )
 def test_a_wrong_setting_is_named(settings, name):
