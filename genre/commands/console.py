@@ -62,7 +62,8 @@ def preparation_bar() -> Iterator[PreparationProgress]:
     try:
         yield update
     finally:
-        bar.stop()
+        if first is not None:  # stopping a bar that was never shown prints an empty line
+            bar.stop()
     if last != (0, 0):
         seconds = time.perf_counter() - started
         say(f"prepared {last[1]} clips of {last[0]} tracks in {seconds:.1f} s")

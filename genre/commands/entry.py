@@ -115,6 +115,8 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
             sentence = _unknown_setting(str(error), arguments)
         case OmegaConfBaseException() | HydraException():
             sentence = " ".join(str(error).split())
+            if unexpected := re.search(r"unexpected keyword argument '(\w+)'", sentence):
+                sentence = _added_setting(unexpected.group(1), arguments)
         case OSError() if error.filename is not None:
             sentence = f"{error.filename} cannot be used ({error.strerror}); choose another place for it"
         case _:
@@ -147,6 +149,13 @@ def _unknown_setting(message: str, arguments: Sequence[str]) -> str:
     below = [other for other in known if other.rpartition(".")[0] == name.rpartition(".")[0]]
     near = near_names(name, below or [other for other in known if "." not in other])
     return f"there is no setting {name}; {near}"
+
+
+def _added_setting(name: str, arguments: Sequence[str]) -> str:
+    """Return the sentence about a setting that was added with a plus and that nothing takes."""
+    added = [argument.partition("=")[0].lstrip("+") for argument in arguments if argument.startswith("+")]
+    setting = next((full for full in added if full.rpartition(".")[2] == name), name)
+    return f"there is no setting {setting}; take +{setting}=... out of the command"
 
 
 def _settings(arguments: Sequence[str]) -> set[str]:

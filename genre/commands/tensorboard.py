@@ -24,6 +24,18 @@ from genre.evaluation.report import RunInfo, RunReport, heading
 CLIPS_SHOWN = 4
 """Clips a kind: rightly and wrongly classified."""
 
+FINAL_FIGURES = (
+    ("test", "track_accuracy"),
+    ("test", "clip_accuracy"),
+    ("test", "macro_f1"),
+    ("val", "track_accuracy"),
+    ("val", "clip_accuracy"),
+    ("val", "macro_f1"),
+    ("test", "ece"),
+    ("val", "ece"),
+)
+"""Figures of the HParams tab, which shows the first five columns until more are asked for."""
+
 
 def log_settings(logger: Logger, cfg: DictConfig) -> None:
     """Write the configuration as text."""
@@ -46,12 +58,11 @@ def log_results(logger: Logger, cfg: DictConfig, report: RunReport, sides: Mappi
         writer.add_figure(f"{side}/per_class", plots.per_class_figure(scores, above))
         curve = reliability(clips.confidence, clips.correct)
         writer.add_figure(f"{side}/reliability", plots.reliability_figure(curve, above))
+    measured = {"test": report.test, "val": report.val}
     figures = {
-        f"{side}/final/{name}": float(value)
-        for side, metrics in (("test", report.test), ("val", report.val))
-        if metrics is not None
-        for name, value in metrics.as_dict().items()
-        if isinstance(value, int | float)
+        f"{side}/final/{name}": float(getattr(metrics, name))
+        for side, name in FINAL_FIGURES
+        if (metrics := measured[side]) is not None
     }
     settings = hyperparameters(cfg, report.info)
     # into the run's own file, so that one run is one row
@@ -78,7 +89,8 @@ def log_clips(logger: Logger, datamodule: GenreDataModule, predictions: Predicti
             where = f"{predictions.track[row]} at {predictions.start_sec[row]:.1f} s"
             title = f"{where}\n{truth}, predicted {said} ({confidence[row]:.0%})"
             picture = datamodule.arrays.gather(rows[row : row + 1])["spectrogram"][0, 0].numpy()
-            writer.add_figure(f"clips_{kind}/{place}", _spectrogram_figure(picture, title))
+            figure = _spectrogram_figure(picture, datamodule.clips.clip_sec, title)
+            writer.add_figure(f"clips_{kind}/{place} {truth} predicted {said}", figure)
             writer.add_audio(
                 f"clips_{kind}/{place} {truth} predicted {said}",
                 _samples(datamodule, rows[row]),
@@ -94,12 +106,13 @@ def _one_a_track(order: list[Any], predictions: Predictions) -> list[Any]:
     return list(first.values())
 
 
-def _spectrogram_figure(spectrogram: NDArray[np.float32], title: str) -> Figure:
-    figure = Figure(figsize=(5.0, 3.6), layout="constrained")
+def _spectrogram_figure(spectrogram: NDArray[np.float32], seconds: float, title: str) -> Figure:
+    figure = Figure(figsize=(4.0, 3.2), dpi=120, layout="constrained")
     axes = figure.subplots()
-    image = axes.imshow(spectrogram, origin="lower", aspect="auto", cmap="magma")
-    axes.set(xlabel="frame", ylabel="bin")
-    axes.set_title(title.replace("$", r"\$"), fontsize=9)
+    extent = (0.0, seconds, 0.0, float(len(spectrogram)))
+    image = axes.imshow(spectrogram, origin="lower", aspect="auto", cmap="magma", extent=extent)
+    axes.set(xlabel="time in the clip (s)", ylabel="bin, low to high")
+    axes.set_title(title.replace("$", r"\$"), fontsize=10)
     figure.colorbar(image, ax=axes)
     return figure
 

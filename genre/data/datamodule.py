@@ -146,8 +146,34 @@ class GenreDataModule(LightningDataModule):
         return self._open_store().folder.name
 
     def prepare_data(self) -> None:
-        """Prepare all clips that are not prepared yet."""
+        """Prepare all clips that are not prepared yet.
+
+        Raises
+        ------
+        ProtocolError
+            Before anything is prepared, if the tracks could not be dealt even if every one of them were good.
+        """
+        if self._store is None:
+            self._check_protocol()
         self._open_store()
+
+    def _check_protocol(self) -> None:
+        if self.protocol.leaky:  # it deals clips, which are not counted yet
+            return
+        tracks = self.catalogue.tracks
+        each_one_clip = np.ones(len(tracks), dtype=np.int64)
+        self.protocol.deal(self._table_of(tracks, content=[track.file for track in tracks], n_clips=each_one_clip))
+
+    def _table_of(self, tracks: Sequence[Track], *, content: Sequence[str], n_clips: NDArray[np.int64]) -> TrackTable:
+        return TrackTable(
+            names=tuple(track.file for track in tracks),
+            label=np.array([self.labels.index(track.label) for track in tracks], dtype=np.int64),
+            labels=self.labels,
+            artist=tuple(track.artist for track in tracks),
+            content=tuple(content),
+            split=tuple(track.split for track in tracks),
+            n_clips=n_clips,
+        )
 
     def _open_store(self) -> Store:
         if self._store is None:
@@ -181,13 +207,9 @@ class GenreDataModule(LightningDataModule):
         self.tracks: tuple[Track, ...] = tuple(by_file[track.file] for track in store.tracks if track.usable)
         self.prepared: tuple[PreparedTrack, ...] = tuple(track for track in store.tracks if track.usable)
         self._check_usable(by_file)
-        self.table = TrackTable(
-            names=tuple(track.file for track in self.tracks),
-            label=np.array([self.labels.index(track.label) for track in self.tracks], dtype=np.int64),
-            labels=self.labels,
-            artist=tuple(track.artist for track in self.tracks),
-            content=tuple(track.content for track in self.prepared),
-            split=tuple(track.split for track in self.tracks),
+        self.table = self._table_of(
+            self.tracks,
+            content=[track.content for track in self.prepared],
             n_clips=np.array([track.n_clips for track in self.prepared], dtype=np.int64),
         )
         track = np.repeat(np.arange(len(self.tracks)), self.table.n_clips)

@@ -231,7 +231,7 @@ def _no_audio(root: Path, genres: list[Path], loose: list[Path], foreign: list[P
     if loose:
         return f"{where} has audio files but no genre folders, and so no labels: {layout}."
     if genres:
-        return f"No sub-folder of {where} has audio files in it: {layout}."
+        return f"no sub-folder of {where} has audio files in it: {layout}."
     return f"{where} is empty, or has no audio files in it: {layout}."
 
 
@@ -239,7 +239,7 @@ def _check_known(tracks: Iterable[Track], labels: Sequence[str]) -> None:
     for track in tracks:
         if track.label not in labels:
             raise DataError(
-                f"The label {shown(track.label)} of {shown(track.file)} is not one of this data set: "
+                f"the label {shown(track.label)} of {shown(track.file)} is not one of this data set: "
                 f"{near_names(track.label, labels)}."
             )
 

@@ -214,7 +214,7 @@ def summary(report: RunReport, *, facts: Mapping[str, str] | None = None) -> Ren
         **(facts or {}),
         "results": str(report.folder),
     }
-    lines = [Text(f"{name}: {text}", overflow="fold") for name, text in cost.items()]
+    lines = [Text(f"{name}: {text}", overflow="ignore", no_wrap=True) for name, text in cost.items()]
     warning = [Text(LEAK_WARNING.upper(), style="bold red")] if info.leaky else []
     return Group(*warning, table, *lines)
 

@@ -23,7 +23,7 @@ def as_clips(clips: ArrayLike) -> NDArray[np.float32]:
             f"Clips must be an array (clips, samples) with at least one sample, not of shape {checked.shape}."
         )
     if not np.isfinite(checked).all():
-        raise DataError("A clip holds samples that are not finite numbers: leave its track out.")
+        raise DataError("a clip holds samples that are not finite numbers: leave its track out.")
     return checked
 
 

@@ -62,13 +62,22 @@ def test_single_class(fails, make_music) -> None:
     assert "single class" in fails("data=folder", f"data.root={root}")
 
 
-def test_class_with_one_artist(fails, make_music) -> None:
+def test_class_with_one_artist_is_found_before_anything_is_prepared(fails, make_music, tmp_path: Path) -> None:
     root = make_music(artists=3)
     table = root / "tracks.csv"
     table.write_text(table.read_text().replace("low artist 1", "low artist 0").replace("low artist 2", "low artist 0"))
-    sentence = fails("data=folder", f"data.root={root}", "data.clip_sec=1")
+    sentence = fails("data=folder", f"data.root={root}", "data.clip_sec=1", f"data.store_dir={tmp_path / 'none'}")
     assert "low" in sentence
     assert "artist" in sentence
+    assert not (tmp_path / "none").exists()
+
+
+def test_copies_of_one_recording_are_found_once_they_are_heard(fails, make_music) -> None:
+    root = make_music(artists=3)
+    first, *others = sorted((root / "low").iterdir())
+    for other in others:
+        other.write_bytes(first.read_bytes())
+    assert "low has only 1 recording" in fails("data=folder", f"data.root={root}", "data.clip_sec=1")
 
 
 @pytest.mark.parametrize("value", ["0", "-3", "1000", "three", "0.1"])
@@ -105,6 +114,7 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("callbacks.monitor_mode=up", "callbacks.monitor_mode=up"),
         ("seed=[", "cannot be read"),
         ("seed", "cannot be read"),
+        ("+trainer.max_epoch=3", "there is no setting trainer.max_epoch;"),
     ],
 )
 def test_wrong_setting(argument: str, hint: str, fails) -> None:
