@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 
+from genre.audio.damage import Damage
 from genre.commands.callbacks import BestCheckpoint, History, KeepInterrupted, StepSeed, TrainingProgress
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
@@ -46,6 +47,8 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
     """
     data = cfg.data
     clips = ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate)
+    damage = {str(name): value for name, value in _plain(cfg.damage).items()}
+    copies = damage.pop("copies")
     return GenreDataModule(
         catalogue=instantiate(data.source),
         protocol=instantiate(cfg.protocol),
@@ -56,6 +59,8 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
         in_memory=data.in_memory,
         seed=cfg.seed,
         jobs=data.jobs,
+        damage=Damage(**damage) if damage else None,
+        copies=copies if cfg.mode == "fit" else 0,  # evaluation sees none
         progress=progress,
         say=say,
     )
@@ -63,10 +68,7 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
 
 def build_model(cfg: DictConfig, datamodule: GenreDataModule) -> GenreModule:
     """Return the model of a configuration for the labels, clips and front end of a data module."""
-    optimizer = OmegaConf.to_container(cfg.optimizer, resolve=True)
-    scheduler = OmegaConf.to_container(cfg.scheduler, resolve=True)
-    assert isinstance(optimizer, dict)
-    assert isinstance(scheduler, dict)
+    optimizer, scheduler = _plain(cfg.optimizer), _plain(cfg.scheduler)
     renamed = {"name": "scheduler", "warmup": "warmup", "at": "step_at", "factor": "step_factor"}
     model: GenreModule = instantiate(
         cfg.model,
@@ -110,8 +112,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
             EarlyStopping(cfg.callbacks.monitor, mode=cfg.callbacks.monitor_mode, patience=cfg.callbacks.patience)
         )
     loggers = _loggers(cfg, folder)
-    settings = OmegaConf.to_container(cfg.trainer, resolve=True)
-    assert isinstance(settings, dict)
+    settings = _plain(cfg.trainer)
     if settings.pop("enable_progress_bar", True):
         callbacks.append(TrainingProgress())
     trainer: Trainer = instantiate(
@@ -125,6 +126,13 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     return TrainerParts(trainer, history, best)
 
 
+def _plain(cfg: DictConfig) -> dict[Any, Any]:
+    """Return a part of the configuration as a plain dictionary."""
+    settings = OmegaConf.to_container(cfg, resolve=True)
+    assert isinstance(settings, dict)
+    return settings
+
+
 def _loggers(cfg: DictConfig, folder: Path) -> Sequence[Logger]:
     if not cfg.logger.tensorboard:
         return []
@@ -134,7 +142,7 @@ def _loggers(cfg: DictConfig, folder: Path) -> Sequence[Logger]:
 def config_hash(cfg: DictConfig, store_name: str) -> str:
     """Return a hash of all that shapes the result of a run: its settings and the content of its audio."""
     parts: dict[str, Any] = {}
-    for group in ("protocol", "frontend", "model", "optimizer", "scheduler", "trainer", "callbacks", "seed"):
+    for group in ("protocol", "frontend", "model", "optimizer", "scheduler", "trainer", "callbacks", "damage", "seed"):
         value = cfg[group]
         parts[group] = OmegaConf.to_container(value, resolve=True) if isinstance(value, DictConfig) else value
     data = OmegaConf.masked_copy(cfg.data, [name for name in cfg.data if name not in NOT_SHAPING])

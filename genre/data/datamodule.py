@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
-from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler
+from genre.audio.damage import Damage
+from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler, ClipVersions
 from genre.data.clips import ClipSpec
+from genre.data.damaged import DamagedClips
 from genre.data.preparation import PreparedTrack, Progress
 from genre.data.protocols import Deal, Protocol, TrackTable
 from genre.data.store import SourceFile, Store, prepare
@@ -71,6 +73,9 @@ class GenreDataModule(LightningDataModule):
         Of the order of training clips.
     jobs
         Processes that prepare clips; ``None`` is one a core.
+    damage, copies
+        What befalls damaged copies, and how many are prepared beside the clean clips. Training draws every clip from
+        the clean ones or a copy, each equally often; everything else sees clean clips only.
     progress, say
         See :func:`genre.data.store.prepare`.
 
@@ -92,6 +97,8 @@ class GenreDataModule(LightningDataModule):
         in_memory: bool | str = "auto",
         seed: int = 0,
         jobs: int | None = None,
+        damage: Damage | None = None,
+        copies: int = 0,
         progress: Progress | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -104,6 +111,10 @@ class GenreDataModule(LightningDataModule):
             raise ConfigError(f"data.in_memory={in_memory} is unknown; {near_names(str(in_memory), _IN_MEMORY)}")
         if jobs is not None and not _is_whole(jobs, least=1):
             raise ConfigError(f"data.jobs={jobs} is not a number of processes; leave it at null for one a core")
+        if not _is_whole(copies, least=0):
+            raise ConfigError(f"damage.copies={copies} is not a number of damaged copies; choose 0 or more")
+        if copies > 0 and damage is None:
+            raise ConfigError(f"damage.copies={copies} asks for copies that nothing damages; choose damage=microphone")
         self.catalogue = catalogue
         self.protocol = protocol
         self.frontend = frontend
@@ -113,10 +124,13 @@ class GenreDataModule(LightningDataModule):
         self.in_memory = in_memory
         self.seed = seed
         self.jobs = jobs
+        self.damage = damage
+        self.copies = copies
         self.notices: tuple[str, ...] = ()
         self._progress = progress
         self._say = say
         self._store: Store | None = None
+        self._damaged: tuple[Store, ...] | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -131,20 +145,43 @@ class GenreDataModule(LightningDataModule):
     def prepare_data(self) -> None:
         """Prepare all clips that are not prepared yet."""
         self._open_store()
+        self._open_damaged()
 
     def _open_store(self) -> Store:
         if self._store is None:
-            files = [SourceFile(track.file, track.path) for track in self.catalogue.tracks]
-            self._store = prepare(
-                files,
-                self.clips,
-                self.frontend.settings(),
-                store_dir=self.store_dir,
-                jobs=self.jobs,
-                progress=self._progress,
-                say=self._say,
-            )
+            self._store = self._prepare(self.clips)
         return self._store
+
+    def _open_damaged(self) -> tuple[Store, ...]:
+        """Return the stores of the damaged copies, whose rows are those of the clean store.
+
+        Raises
+        ------
+        StoreError
+            If an audio file changed since the clean clips were prepared.
+        """
+        if self._damaged is None:
+            clean, stores = self._open_store(), []
+            for copy in range(1, self.copies + 1):
+                assert self.damage is not None
+                stores.append(self._prepare(DamagedClips(**self.clips.settings(), damage=self.damage, copy=copy)))
+                if not (np.array_equal(stores[-1].track, clean.track) and np.array_equal(stores[-1].start, clean.start)):
+                    raise StoreError(
+                        "the audio files changed while they were prepared; run again when nothing writes to them"
+                    )
+            self._damaged = tuple(stores)
+        return self._damaged
+
+    def _prepare(self, clips: ClipSpec) -> Store:
+        return prepare(
+            [SourceFile(track.file, track.path) for track in self.catalogue.tracks],
+            clips,
+            self.frontend.settings(),
+            store_dir=self.store_dir,
+            jobs=self.jobs,
+            progress=self._progress,
+            say=self._say,
+        )
 
     def setup(self, stage: str | None = None) -> None:
         """Open the prepared clips and deal them; does nothing when called again.
@@ -179,15 +216,17 @@ class GenreDataModule(LightningDataModule):
             raise StoreError(
                 f"the clips in {store.folder} are not those of its tracks; delete that folder and run again"
             )
-        hold = self.in_memory is True or (self.in_memory == "auto" and store.spectrogram.nbytes <= IN_MEMORY_BYTES)
+        damaged = self._open_damaged()
+        size = (1 + len(damaged)) * store.spectrogram.nbytes
+        hold = self.in_memory is True or (self.in_memory == "auto" and size <= IN_MEMORY_BYTES)
         self.arrays = ClipArrays(
-            spectrogram=np.asarray(store.spectrogram).copy() if hold else store.spectrogram,
-            features=np.asarray(store.features).copy(),
+            **_held(store, hold),
             label=self.table.label[track],
             track=track,
             start=store.start,
             to_float=self.frontend.to_float,
         )
+        self._versions = ClipVersions((self.arrays, *(replace(self.arrays, **_held(copy, hold)) for copy in damaged)))
         self.deal: Deal = self.protocol.deal(self.table)
         self.protocol.check(self.table, self.deal)
         self.notices = (*self.catalogue.notices, *self._health_notices(), *self.deal.notices)
@@ -268,7 +307,7 @@ class GenreDataModule(LightningDataModule):
         )
 
     def loader(self, side: str, *, training: bool = False) -> DataLoader[Batch]:
-        """Return the batches of one side, in order unless ``training``."""
+        """Return the batches of one side: in order and clean, unless ``training``."""
         trainer = self.trainer
         sampler = ClipBatchSampler(
             self.rows(side),
@@ -277,8 +316,10 @@ class GenreDataModule(LightningDataModule):
             seed=self.seed,
             rank=trainer.global_rank if trainer is not None else 0,
             world_size=trainer.world_size if trainer is not None else 1,
+            versions=1 + self.copies,
         )
-        return DataLoader(BatchDataset(self.arrays), batch_size=None, sampler=sampler)
+        arrays = self._versions if training and self.copies > 0 else self.arrays
+        return DataLoader(BatchDataset(arrays), batch_size=None, sampler=sampler)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the training batches, in a new order every epoch."""
@@ -298,6 +339,12 @@ class GenreDataModule(LightningDataModule):
 
 
 _IN_MEMORY = ("auto", "true", "false")
+
+
+def _held(store: Store, hold: bool) -> dict[str, NDArray[Any]]:
+    """Return the arrays of a store, the features in any case and the spectrograms if ``hold`` in memory."""
+    spectrogram = np.asarray(store.spectrogram).copy() if hold else store.spectrogram
+    return {"spectrogram": spectrogram, "features": np.asarray(store.features).copy()}
 
 
 def _is_whole(value: object, *, least: int) -> bool:
