@@ -40,7 +40,7 @@ HIGHEST_CUT = 0.9
 """Share of half the sample rate from where on a cut changes nothing and is left out."""
 
 LARGEST_GAIN = 10.0
-"""Lost level is made up for by this factor at most, so that what is left of a sound outside the band is not blown up."""
+"""Lost level is made up for by this factor at most: what is left of a sound outside the band is not blown up."""
 
 LOUDEST = 1e3
 """Samples beyond this are not those of sound, and are left as they are."""
@@ -213,8 +213,8 @@ def band_limited(samples: Samples, sample_rate: int, low_hz: float, high_hz: flo
 def noise_of(kind: str, n_samples: int, sample_rate: int, random: np.random.Generator) -> Samples:
     """Return noise of one of :data:`NOISES`.
 
-    ``"pink"`` falls by 3 dB an octave, by the filter in J. O. Smith, "Spectral Audio Signal Processing" (2011), "Example:
-    Synthesis of 1/F Noise". ``"hum"`` is that of mains of 50 or 60 Hz, with harmonics and a little hiss.
+    ``"pink"`` falls by 3 dB an octave, by the filter in J. O. Smith, "Spectral Audio Signal Processing" (2011),
+    "Example: Synthesis of 1/F Noise". ``"hum"`` is that of mains of 50 or 60 Hz, with harmonics and a little hiss.
     """
     from scipy.signal import lfilter
 
@@ -294,7 +294,7 @@ def _as_loud_as(damaged: Samples, original: Samples) -> Samples:
 
 
 def _log_uniform(random: np.random.Generator, limits: Range) -> float:
-    return math.exp(random.uniform(*map(math.log, limits)))
+    return math.exp(random.uniform(math.log(limits[0]), math.log(limits[1])))
 
 
 def _checked_range(name: str, value: Any) -> Range:

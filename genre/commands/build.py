@@ -47,8 +47,7 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
     """
     data = cfg.data
     clips = ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate)
-    damage = {str(name): value for name, value in _plain(cfg.damage).items()}
-    copies = damage.pop("copies")
+    damage, copies = _damage(cfg)
     return GenreDataModule(
         catalogue=instantiate(data.source),
         protocol=instantiate(cfg.protocol),
@@ -59,16 +58,29 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
         in_memory=data.in_memory,
         seed=cfg.seed,
         jobs=data.jobs,
-        damage=Damage(**damage) if damage else None,
-        copies=copies if cfg.mode == "fit" else 0,  # evaluation sees none
+        damage=damage,
+        copies=copies,
         progress=progress,
         say=say,
     )
 
 
+def _damage(cfg: DictConfig) -> tuple[Damage | None, int]:
+    """Return what befalls damaged copies of the clips and how many there are: none but for training."""
+    if cfg.get("mode") != "fit":
+        return None, 0
+    settings = OmegaConf.to_container(cfg.damage, resolve=True)
+    assert isinstance(settings, dict)
+    copies: int = settings.pop("copies")
+    return (Damage(**{str(name): value for name, value in settings.items()}) if settings else None), copies
+
+
 def build_model(cfg: DictConfig, datamodule: GenreDataModule) -> GenreModule:
     """Return the model of a configuration for the labels, clips and front end of a data module."""
-    optimizer, scheduler = _plain(cfg.optimizer), _plain(cfg.scheduler)
+    optimizer = OmegaConf.to_container(cfg.optimizer, resolve=True)
+    scheduler = OmegaConf.to_container(cfg.scheduler, resolve=True)
+    assert isinstance(optimizer, dict)
+    assert isinstance(scheduler, dict)
     renamed = {"name": "scheduler", "warmup": "warmup", "at": "step_at", "factor": "step_factor"}
     model: GenreModule = instantiate(
         cfg.model,
@@ -112,7 +124,8 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
             EarlyStopping(cfg.callbacks.monitor, mode=cfg.callbacks.monitor_mode, patience=cfg.callbacks.patience)
         )
     loggers = _loggers(cfg, folder)
-    settings = _plain(cfg.trainer)
+    settings = OmegaConf.to_container(cfg.trainer, resolve=True)
+    assert isinstance(settings, dict)
     if settings.pop("enable_progress_bar", True):
         callbacks.append(TrainingProgress())
     trainer: Trainer = instantiate(
@@ -124,13 +137,6 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
         enable_model_summary=False,
     )
     return TrainerParts(trainer, history, best)
-
-
-def _plain(cfg: DictConfig) -> dict[Any, Any]:
-    """Return a part of the configuration as a plain dictionary."""
-    settings = OmegaConf.to_container(cfg, resolve=True)
-    assert isinstance(settings, dict)
-    return settings
 
 
 def _loggers(cfg: DictConfig, folder: Path) -> Sequence[Logger]:

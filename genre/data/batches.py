@@ -160,7 +160,8 @@ class ClipBatchSampler(DistributedSampler[Any]):
         if not self.shuffle or self.versions == 1:
             return rows
         drawn = np.random.default_rng([self.seed, self.epoch, 1]).integers(self.versions, size=self.rows.max() + 1)
-        return rows * self.versions + drawn[rows]
+        versions: NDArray[np.int64] = rows * self.versions + drawn[rows]
+        return versions
 
     def _edges(self, n_rows: int) -> list[int]:
         """Return where batches begin, and the end of the last."""

@@ -153,24 +153,18 @@ class GenreDataModule(LightningDataModule):
         return self._store
 
     def _open_damaged(self) -> tuple[Store, ...]:
-        """Return the stores of the damaged copies, whose rows are those of the clean store.
-
-        Raises
-        ------
-        StoreError
-            If an audio file changed since the clean clips were prepared.
-        """
+        """Return the stores of the damaged copies, whose rows are those of the clean store."""
         if self._damaged is None:
-            clean, stores = self._open_store(), []
-            for copy in range(1, self.copies + 1):
-                assert self.damage is not None
-                stores.append(self._prepare(DamagedClips(**self.clips.settings(), damage=self.damage, copy=copy)))
-                if not (np.array_equal(stores[-1].track, clean.track) and np.array_equal(stores[-1].start, clean.start)):
-                    raise StoreError(
-                        "the audio files changed while they were prepared; run again when nothing writes to them"
-                    )
-            self._damaged = tuple(stores)
+            self._damaged = tuple(self._open_copy(number) for number in range(1, self.copies + 1))
         return self._damaged
+
+    def _open_copy(self, number: int) -> Store:
+        assert self.damage is not None
+        clean = self._open_store()
+        copy = self._prepare(DamagedClips(**self.clips.settings(), damage=self.damage, copy=number))
+        if not (np.array_equal(copy.track, clean.track) and np.array_equal(copy.start, clean.start)):
+            raise StoreError("the audio files changed while they were prepared; run again when nothing writes to them")
+        return copy
 
     def _prepare(self, clips: ClipSpec) -> Store:
         return prepare(
@@ -220,13 +214,18 @@ class GenreDataModule(LightningDataModule):
         size = (1 + len(damaged)) * store.spectrogram.nbytes
         hold = self.in_memory is True or (self.in_memory == "auto" and size <= IN_MEMORY_BYTES)
         self.arrays = ClipArrays(
-            **_held(store, hold),
+            spectrogram=_held(store.spectrogram, hold),
+            features=_held(store.features, True),
             label=self.table.label[track],
             track=track,
             start=store.start,
             to_float=self.frontend.to_float,
         )
-        self._versions = ClipVersions((self.arrays, *(replace(self.arrays, **_held(copy, hold)) for copy in damaged)))
+        copies = [
+            replace(self.arrays, spectrogram=_held(copy.spectrogram, hold), features=_held(copy.features, True))
+            for copy in damaged
+        ]
+        self._versions = ClipVersions((self.arrays, *copies))
         self.deal: Deal = self.protocol.deal(self.table)
         self.protocol.check(self.table, self.deal)
         self.notices = (*self.catalogue.notices, *self._health_notices(), *self.deal.notices)
@@ -341,10 +340,9 @@ class GenreDataModule(LightningDataModule):
 _IN_MEMORY = ("auto", "true", "false")
 
 
-def _held(store: Store, hold: bool) -> dict[str, NDArray[Any]]:
-    """Return the arrays of a store, the features in any case and the spectrograms if ``hold`` in memory."""
-    spectrogram = np.asarray(store.spectrogram).copy() if hold else store.spectrogram
-    return {"spectrogram": spectrogram, "features": np.asarray(store.features).copy()}
+def _held(array: NDArray[Any], hold: bool) -> NDArray[Any]:
+    """Return an array in memory if ``hold``, else as it is."""
+    return np.asarray(array).copy() if hold else array
 
 
 def _is_whole(value: object, *, least: int) -> bool:

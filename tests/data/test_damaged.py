@@ -22,8 +22,8 @@ from genre.data.damaged import DamagedClips
 from genre.data.datamodule import GenreDataModule
 from genre.data.fingerprint import code_fingerprints, damage_fingerprint, package_fingerprints
 from genre.data.protocols import ArtistProtocol
-from genre.data.store import SourceFile
 from genre.data.sources import folder as catalogue_of
+from genre.data.store import SourceFile
 from genre.errors import ConfigError, StoreError
 from genre.features.handcrafted import handcrafted
 
