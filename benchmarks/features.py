@@ -20,7 +20,6 @@ import argparse
 import importlib.util
 import json
 import multiprocessing
-import platform
 import sys
 import time
 import warnings
@@ -29,6 +28,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
+from machine import machine
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -69,7 +69,7 @@ def main() -> None:
     _show(timings, throughput, first_call)
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     report = {
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": machine(),
         "clips": {
             "count": len(clips),
             "seconds": len(clips[0]) / SAMPLE_RATE,
@@ -268,14 +268,6 @@ def _show(timings: list[Timing], throughput: dict[str, float], first_call: float
         f"clips a second: one process {throughput['one_clips_per_second']:.0f}, "
         f"two processes {throughput['two_clips_per_second']:.0f} ({throughput['gain']:.2f}x)"
     )
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if not info.exists():
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -29,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from machine import machine
 from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -76,7 +76,7 @@ def main() -> None:
         memory = [_prepared(folder, tracks[:count], arguments.jobs) for count in counts]
         stages = _in_new_process(_stages, folder / "stages", tracks[: arguments.tracks])
     report = {
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "python": platform.python_version()},
+        "machine": machine(),
         "tracks": {"seconds": arguments.seconds, "format": arguments.format, "sample_rate": arguments.rate},
         "runs": [{**asdict(run), "ms_per_clip": run.ms_per_clip} for run in runs],
         "memory": [asdict(run) for run in memory],
@@ -297,12 +297,6 @@ def _draw(stages: dict[str, float], jobs: int, parallel_ms: float, path: Path) -
     axes.set_title("Preparation: where the time goes")
     figure.legend(loc="outside lower center", ncols=3, fontsize="small", frameon=False)
     figure.savefig(path, dpi=120)
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAv
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
+from genre.audio.damage import Damage
 from genre.commands.callbacks import BestCheckpoint, History, KeepInterrupted, StepSeed, TrainingProgress
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
@@ -25,6 +26,20 @@ from genre.models.base import GenreModule
 
 NOT_SHAPING = ("store_dir", "jobs", "in_memory", "root", "source")
 """Settings of data that say where things are or how fast they go; the audio itself counts by its content."""
+
+SHAPING = (
+    "protocol",
+    "frontend",
+    "damage",
+    "augment",
+    "model",
+    "optimizer",
+    "scheduler",
+    "trainer",
+    "callbacks",
+    "seed",
+)
+"""Groups and settings that shape the result of a run."""
 
 MONITORED = ("val/loss", "val/clip_accuracy", "val/track_accuracy")
 
@@ -48,6 +63,7 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
     """
     data = cfg.data
     clips = ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate)
+    damage, copies = _damage(cfg)
     return GenreDataModule(
         catalogue=instantiate(data.source),
         protocol=instantiate(cfg.protocol),
@@ -60,9 +76,21 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
         augment=instantiate(cfg.augment),
         seed=cfg.seed,
         jobs=data.jobs,
+        damage=damage,
+        copies=copies,
         progress=progress,
         say=say,
     )
+
+
+def _damage(cfg: DictConfig) -> tuple[Damage | None, int]:
+    """Return what befalls damaged copies of the clips and how many there are: none but for training."""
+    if cfg.get("mode") != "fit":
+        return None, 0
+    settings = OmegaConf.to_container(cfg.damage, resolve=True)
+    assert isinstance(settings, dict)
+    copies: int = settings.pop("copies")
+    return (Damage(**{str(name): value for name, value in settings.items()}) if settings else None), copies
 
 
 def build_model(cfg: DictConfig, datamodule: GenreDataModule) -> GenreModule:
@@ -158,7 +186,7 @@ def _loggers(cfg: DictConfig, folder: Path) -> Sequence[Logger]:
 def config_hash(cfg: DictConfig, store_name: str) -> str:
     """Return a hash of all that shapes the result of a run: its settings and the content of its audio."""
     parts: dict[str, Any] = {}
-    for group in ("protocol", "frontend", "augment", "model", "optimizer", "scheduler", "trainer", "callbacks", "seed"):
+    for group in SHAPING:
         value = cfg[group]
         parts[group] = OmegaConf.to_container(value, resolve=True) if isinstance(value, DictConfig) else value
     data = OmegaConf.masked_copy(cfg.data, [name for name in cfg.data if name not in NOT_SHAPING])

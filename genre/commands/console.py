@@ -49,12 +49,14 @@ def preparation_bar() -> Iterator[PreparationProgress]:
     task = bar.add_task("preparing clips", total=None, clips=0)
     started = time.perf_counter()
     first: int | None = None
-    last = (0, 0)
+    last = before = (0, 0)
 
     def update(done: int, total: int, clips: int) -> None:
-        nonlocal last, first
-        if first is None:
+        nonlocal last, first, before
+        if first is None or done < last[0]:  # the first store, or another one
             first = clips
+            before = (before[0] + last[0], before[1] + last[1])
+            bar.reset(task, clips=0)
         last = (done, clips)
         bar.start()  # only now, so that nothing is drawn where all is prepared already
         bar.update(task, completed=done, total=total, clips=clips - first)
@@ -66,4 +68,4 @@ def preparation_bar() -> Iterator[PreparationProgress]:
             bar.stop()
     if last != (0, 0):
         seconds = time.perf_counter() - started
-        say(f"prepared {last[1]} clips of {last[0]} tracks in {seconds:.1f} s")
+        say(f"prepared {before[1] + last[1]} clips of {before[0] + last[0]} tracks in {seconds:.1f} s")

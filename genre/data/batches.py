@@ -59,10 +59,34 @@ class ClipArrays:
         }
 
 
+@dataclass(frozen=True)
+class ClipVersions:
+    """The same clips several times over, such as clean and damaged; row ``k`` of version ``v`` of ``n`` is ``k n + v``.
+
+    Parameters
+    ----------
+    versions
+        Arrays whose rows are the same clips.
+    """
+
+    versions: tuple[ClipArrays, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.versions))
+
+    def gather(self, rows: NDArray[np.int64]) -> Batch:
+        """Return these rows as one batch; see :meth:`ClipArrays.gather`."""
+        clip, version = np.divmod(rows, len(self.versions))
+        places = {number: np.flatnonzero(version == number) for number in np.unique(version)}
+        parts = [self.versions[number].gather(clip[place]) for number, place in places.items()]
+        back = torch.from_numpy(np.argsort(np.concatenate(list(places.values()))))
+        return {name: torch.cat([part[name] for part in parts])[back] for name in parts[0]}
+
+
 class BatchDataset(Dataset[Batch]):
     """A data set whose items are whole batches: its index is an array of rows."""
 
-    def __init__(self, arrays: ClipArrays) -> None:
+    def __init__(self, arrays: ClipArrays | ClipVersions) -> None:
         self.arrays = arrays
 
     def __getitem__(self, rows: Any) -> Batch:
@@ -138,6 +162,9 @@ class ClipBatchSampler(DistributedSampler[Any]):
         Seed of crops and order.
     rank, world_size
         This process and the number of processes.
+    versions
+        For training, how many versions there are of every clip: the rows dealt are then those of
+        :class:`ClipVersions`, each clip in a version drawn anew every epoch, whichever process gets it.
     """
 
     def __init__(
@@ -148,14 +175,16 @@ class ClipBatchSampler(DistributedSampler[Any]):
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        versions: int = 1,
     ) -> None:
         training = isinstance(rows, RandomCrops)
         super().__init__(range(len(rows)), num_replicas=world_size, rank=rank, shuffle=training, seed=seed)  # type: ignore[arg-type]
         self.rows = rows
         self.batch_size = batch_size
+        self.versions = versions
 
     def __iter__(self) -> Iterator[NDArray[np.int64]]:
-        own = self._own_rows()
+        own = self._in_versions(self._own_rows())
         edges = self._edges(len(own))
         for first, end in itertools.pairwise(edges):
             yield own[first:end]
@@ -171,6 +200,14 @@ class ClipBatchSampler(DistributedSampler[Any]):
         random = np.random.default_rng([self.seed, self.epoch])
         order = random.permutation(self.rows.draw(random))
         return np.resize(order, self.total_size)[self.rank :: self.num_replicas]
+
+    def _in_versions(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the rows of clips as rows of versions of them, drawn for this epoch."""
+        if not isinstance(self.rows, RandomCrops) or self.versions == 1:
+            return rows
+        random = np.random.default_rng([self.seed, self.epoch, 1])
+        drawn: NDArray[np.int64] = random.integers(self.versions, size=int(self.rows.rows.max()) + 1)
+        return rows * self.versions + drawn[rows]
 
     def _edges(self, n_rows: int) -> list[int]:
         """Return where batches begin, and the end of the last."""

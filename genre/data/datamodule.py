@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,11 @@ from numpy.typing import NDArray
 from pytorch_lightning import LightningDataModule
 from torch.utils.data import DataLoader
 
+from genre.audio.damage import Damage
 from genre.data.augment import Augment
-from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler, RandomCrops
+from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler, ClipVersions, RandomCrops
 from genre.data.clips import ClipSpec
+from genre.data.damaged import DamagedClips
 from genre.data.preparation import PreparedTrack, Progress
 from genre.data.protocols import Deal, Protocol, TrackTable
 from genre.data.store import SourceFile, Store, prepare
@@ -82,6 +84,9 @@ class GenreDataModule(LightningDataModule):
         Of the training clips of an epoch, their order and their augmentation.
     jobs
         Processes that prepare clips; ``None`` is one a core.
+    damage, copies
+        What befalls damaged copies, and how many are prepared beside the clean clips. Training draws every clip from
+        the clean ones or a copy, each equally often; everything else sees clean clips only.
     progress, say
         See :func:`genre.data.store.prepare`.
 
@@ -105,6 +110,8 @@ class GenreDataModule(LightningDataModule):
         augment: Augment | None = None,
         seed: int = 0,
         jobs: int | None = None,
+        damage: Damage | None = None,
+        copies: int = 0,
         progress: Progress | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
@@ -119,6 +126,10 @@ class GenreDataModule(LightningDataModule):
             raise ConfigError(f"data.max_clips={max_clips} is not a number of clips; give 1 or more, or null for all")
         if jobs is not None and not _is_whole(jobs, least=1):
             raise ConfigError(f"data.jobs={jobs} is not a number of processes; leave it at null for one a core")
+        if not _is_whole(copies, least=0):
+            raise ConfigError(f"damage.copies={copies} is not a number of damaged copies; choose 0 or more")
+        if copies > 0 and damage is None:
+            raise ConfigError(f"damage.copies={copies} asks for copies that nothing damages; choose damage=microphone")
         self.catalogue = catalogue
         self.protocol = protocol
         self.frontend = frontend
@@ -130,10 +141,13 @@ class GenreDataModule(LightningDataModule):
         self.augment = augment or Augment()
         self.seed = seed
         self.jobs = jobs
+        self.damage = damage
+        self.copies = copies
         self.notices: tuple[str, ...] = ()
         self._progress = progress
         self._say = say
         self._store: Store | None = None
+        self._damaged: tuple[Store, ...] | None = None
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -156,6 +170,7 @@ class GenreDataModule(LightningDataModule):
         if self._store is None:
             self._check_protocol()
         self._open_store()
+        self._open_damaged()
 
     def _check_protocol(self) -> None:
         if self.protocol.leaky:  # it deals clips, which are not counted yet
@@ -177,17 +192,33 @@ class GenreDataModule(LightningDataModule):
 
     def _open_store(self) -> Store:
         if self._store is None:
-            files = [SourceFile(track.file, track.path) for track in self.catalogue.tracks]
-            self._store = prepare(
-                files,
-                self.clips,
-                self.frontend.settings(),
-                store_dir=self.store_dir,
-                jobs=self.jobs,
-                progress=self._progress,
-                say=self._say,
-            )
+            self._store = self._prepare(self.clips)
         return self._store
+
+    def _open_damaged(self) -> tuple[Store, ...]:
+        """Return the stores of the damaged copies, whose rows are those of the clean store."""
+        if self._damaged is None:
+            self._damaged = tuple(self._open_copy(number) for number in range(1, self.copies + 1))
+        return self._damaged
+
+    def _open_copy(self, number: int) -> Store:
+        assert self.damage is not None
+        clean = self._open_store()
+        copy = self._prepare(DamagedClips(**self.clips.settings(), damage=self.damage, copy=number))
+        if not (np.array_equal(copy.track, clean.track) and np.array_equal(copy.start, clean.start)):
+            raise StoreError("the audio files changed while they were prepared; run again when nothing writes to them")
+        return copy
+
+    def _prepare(self, clips: ClipSpec) -> Store:
+        return prepare(
+            [SourceFile(track.file, track.path) for track in self.catalogue.tracks],
+            clips,
+            self.frontend.settings(),
+            store_dir=self.store_dir,
+            jobs=self.jobs,
+            progress=self._progress,
+            say=self._say,
+        )
 
     def setup(self, stage: str | None = None) -> None:
         """Open the prepared clips and deal them; does nothing when called again.
@@ -218,15 +249,22 @@ class GenreDataModule(LightningDataModule):
             raise StoreError(
                 f"the clips in {store.folder} are not those of its tracks; delete that folder and run again"
             )
-        hold = self.in_memory is True or (self.in_memory == "auto" and store.spectrogram.nbytes <= IN_MEMORY_BYTES)
+        damaged = self._open_damaged()
+        size = (1 + len(damaged)) * store.spectrogram.nbytes
+        hold = self.in_memory is True or (self.in_memory == "auto" and size <= IN_MEMORY_BYTES)
         self.arrays = ClipArrays(
-            spectrogram=np.asarray(store.spectrogram).copy() if hold else store.spectrogram,
-            features=np.asarray(store.features).copy(),
+            spectrogram=_held(store.spectrogram, hold),
+            features=_held(store.features, True),
             label=self.table.label[track],
             track=track,
             start=store.start,
             to_float=self.frontend.to_float,
         )
+        copies = [
+            replace(self.arrays, spectrogram=_held(copy.spectrogram, hold), features=_held(copy.features, True))
+            for copy in damaged
+        ]
+        self._versions = ClipVersions((self.arrays, *copies))
         self.deal: Deal = self.protocol.deal(self.table)
         self.protocol.check(self.table, self.deal)
         self.notices = (*self.catalogue.notices, *self._health_notices(), *self.deal.notices)
@@ -309,7 +347,7 @@ class GenreDataModule(LightningDataModule):
         )
 
     def loader(self, side: str) -> DataLoader[Batch]:
-        """Return all clips of one side as batches, in the order of :meth:`rows`."""
+        """Return all clips of one side, clean, as batches in the order of :meth:`rows`."""
         return self._loader(self.rows(side))
 
     def _loader(self, rows: NDArray[np.int64] | RandomCrops) -> DataLoader[Batch]:
@@ -320,8 +358,10 @@ class GenreDataModule(LightningDataModule):
             seed=self.seed,
             rank=trainer.global_rank if trainer is not None else 0,
             world_size=trainer.world_size if trainer is not None else 1,
+            versions=1 + self.copies,
         )
-        return DataLoader(BatchDataset(self.arrays), batch_size=None, sampler=sampler)
+        arrays = self._versions if isinstance(rows, RandomCrops) and self.copies > 0 else self.arrays
+        return DataLoader(BatchDataset(arrays), batch_size=None, sampler=sampler)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the training batches, other crops in another order every epoch."""
@@ -337,9 +377,8 @@ class GenreDataModule(LightningDataModule):
         return RandomCrops(rows, self.arrays.track[rows], self.arrays.start[rows], self.clips.length, self.max_clips)
 
     def _class_share(self) -> NDArray[np.float32]:
-        label = self.arrays.label[
-            self._crops().draw(np.random.default_rng())
-        ]  # of which class does not depend on chance
+        # which of a track's clips are drawn is chance, how many is not
+        label = self.arrays.label[self._crops().draw(np.random.default_rng(0))]
         return (np.bincount(label, minlength=len(self.labels)) / len(label)).astype(np.float32)
 
     def val_dataloader(self) -> DataLoader[Batch]:
@@ -370,6 +409,11 @@ class GenreDataModule(LightningDataModule):
 
 
 _IN_MEMORY = ("auto", "true", "false")
+
+
+def _held(array: NDArray[Any], hold: bool) -> NDArray[Any]:
+    """Return an array in memory if ``hold``, else as it is."""
+    return np.asarray(array).copy() if hold else array
 
 
 def _is_whole(value: object, *, least: int) -> bool:

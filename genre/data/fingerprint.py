@@ -14,6 +14,7 @@ from typing import Any, Self
 _READING = ("audio/decode.py", "audio/health.py", "data/clips.py")
 _OWN = {"spectrogram": "features/spectrogram.py", "features": "features/handcrafted.py"}
 _JOINING = ("data/preparation.py", "features/extract.py")  # they import the code of both arrays, so they count alone
+_DAMAGING = ("audio/damage.py", "data/damaged.py")
 _WORDS = "errors.py"  # shapes sentences only
 
 HASH_HEX = 32
@@ -52,6 +53,12 @@ def package_fingerprints(package: Path) -> dict[str, str]:
     """Return the hashes of :func:`code_fingerprints` for a copy of this package."""
     module = functools.cache(functools.partial(_Module.read, package=package))
     return {kind: _fingerprint(package, (*_READING, own), module) for kind, own in _OWN.items()}
+
+
+@functools.cache
+def damage_fingerprint(package: Path = Path(__file__).parent.parent) -> str:
+    """Return the hash of the code that damages recordings; it counts for damaged copies of clips only."""
+    return _fingerprint(package, _DAMAGING, functools.cache(functools.partial(_Module.read, package=package)))
 
 
 def _fingerprint(package: Path, roots: Sequence[str], module: Callable[[Path], _Module]) -> str:

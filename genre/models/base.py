@@ -151,6 +151,7 @@ class GenreModule(LightningModule):
         Returns
         -------
         logits : shape=(B, classes)
+            In float32, whatever the precision of the network.
 
         Raises
         ------
@@ -164,7 +165,7 @@ class GenreModule(LightningModule):
                 f"{spectrogram.shape[3]}; give it clips of {seconds:g} s"
             )
         logits: torch.Tensor = self.network(self.normalized(spectrogram), self.standardized(features))
-        return logits
+        return logits.float()
 
     def normalized(self, spectrogram: torch.Tensor) -> torch.Tensor:
         """Return spectrograms (B, 1, bins, frames) as the network takes them."""
@@ -201,11 +202,17 @@ class GenreModule(LightningModule):
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
         """Return the logits of a batch with what identifies its clips."""
-        logits = self(batch["spectrogram"], batch["features"])
+        logits = self._exact_logits(batch)
         return {"logits": logits, "label": batch["label"], "track": batch["track"], "start": batch["start"]}
 
+    def _exact_logits(self, batch: Batch) -> torch.Tensor:
+        """Return the logits of a batch without autocast, so that figures are those of the model in later use."""
+        with torch.autocast(self.device.type, enabled=False):
+            logits: torch.Tensor = self(batch["spectrogram"], batch["features"])
+        return logits
+
     def _evaluate(self, side: str, batch: Batch) -> None:
-        logits = self(batch["spectrogram"], batch["features"])
+        logits = self._exact_logits(batch)
         self._log(side, functional.cross_entropy(logits, batch["label"]), logits, batch)
 
     def _log(self, side: str, loss: torch.Tensor, logits: torch.Tensor, batch: Batch) -> None:

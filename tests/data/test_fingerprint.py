@@ -57,6 +57,8 @@ BOTH = {"spectrogram", "features"}
         ("data/store.py", set()),
         ("data/parts.py", set()),
         ("data/tracks.py", set()),
+        ("audio/damage.py", set()),
+        ("data/damaged.py", set()),
         ("models/base.py", set()),
         ("errors.py", set()),
     ],
