@@ -12,7 +12,7 @@ import tempfile
 import warnings
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +21,18 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
-from genre.classical.trees import check_trees
+from genre.classical.parts import check_trees, count_values
 from genre.data.clips import ClipSpec
 from genre.errors import CheckpointError, DataError, GenreError
+
+__all__ = ["ClassicalModel", "class_logits", "count_values", "load_classical"]
 
 FORMAT = 1
 SUFFIX = ".skops"
 
 TRUSTED = frozenset(
     {
+        "genre.classical.classifiers.GroupedStacking",
         "genre.classical.neural_net.NeuralNet",
         "genre.classical.transforms.RadialBasis",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
@@ -39,7 +42,7 @@ TRUSTED = frozenset(
 )
 """Types a model file may hold beside those of scikit-learn and NumPy that skops knows to be harmless.
 
-Trees are followed by compiled code that does not look where it goes, so :mod:`genre.classical.trees` checks them.
+Trees are followed by compiled code that does not look where it goes, so :mod:`genre.classical.parts` checks them.
 """
 
 SMOOTHING = 0.01
@@ -113,6 +116,10 @@ class ClassicalModel:
             If the features have another shape or are not finite numbers.
         """
         return np.asarray(softmax(self.logits(features) / self.temperature, axis=1))
+
+    def with_temperature(self, temperature: float) -> ClassicalModel:
+        """Return the same model with another temperature."""
+        return replace(self, temperature=temperature)
 
     def save(self, path: Path) -> None:
         """Write the model to a file, whole or not at all.

@@ -1,49 +1,73 @@
-"""Checks of decision trees that come from a file: every node leads to a later node, and asks for a feature there is.
-
-Compiled code follows a tree without looking, so a damaged or forged one could read anywhere in memory or go in circles.
-"""
+"""What a fitted model is made of: how many numbers it keeps, and whether its decision trees are sound."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 
+def count_values(model: Any) -> int:
+    """Return how many numbers a fitted estimator has learnt: all floating-point arrays of its parts, and its trees."""
+    from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
+    from sklearn.tree._tree import Tree
+
+    count = 0
+    for part in _parts(model, seen=set()):
+        if isinstance(part, np.ndarray) and part.dtype.kind == "f":
+            count += part.size
+        elif isinstance(part, Tree):
+            count += part.threshold.size + part.value.size
+        elif isinstance(part, TreePredictor):
+            count += 2 * len(part.nodes)  # a threshold and a value
+    return count
+
+
 def check_trees(model: Any) -> None:
-    """Look at every tree inside a fitted estimator.
+    """Look at every tree inside a fitted estimator: it may lead to later nodes only, and ask for features there are.
+
+    Compiled code follows a tree without looking, so a damaged or forged one could read anywhere in memory or go in
+    circles.
 
     Raises
     ------
     ValueError
         If a tree leads outside itself or asks for a feature that the model does not have.
     """
-    _check(model, seen=set())
-
-
-def _check(value: Any, seen: set[int]) -> None:
     from sklearn.base import BaseEstimator
     from sklearn.ensemble._hist_gradient_boosting.predictor import TreePredictor
     from sklearn.tree._tree import Tree
 
+    for part in _parts(model, seen=set()):
+        if isinstance(part, Tree):
+            _check_tree(part)
+        elif isinstance(part, TreePredictor):
+            _check_predictor(part)
+        elif isinstance(part, BaseEstimator):
+            _check_features(part)
+
+
+def _parts(value: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield everything that an estimator holds, itself first, each once."""
+    from sklearn.base import BaseEstimator
+
     if id(value) in seen:
         return
     seen.add(id(value))
-    if isinstance(value, Tree):
-        _check_tree(value)
-    elif isinstance(value, TreePredictor):
-        _check_predictor(value)
-    elif isinstance(value, BaseEstimator):
-        _check_features(value)
-        for part in vars(value).values():
-            _check(part, seen)
+    yield value
+    inside: Any = ()
+    if isinstance(value, BaseEstimator):
+        inside = vars(value).values()
     elif isinstance(value, dict):
-        for part in value.values():
-            _check(part, seen)
-    elif isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.dtype == object):
-        for part in np.ravel(value) if isinstance(value, np.ndarray) else value:
-            _check(part, seen)
+        inside = value.values()
+    elif isinstance(value, list | tuple):
+        inside = value
+    elif isinstance(value, np.ndarray) and value.dtype == object:
+        inside = value.ravel()
+    for part in inside:
+        yield from _parts(part, seen)
 
 
 def _check_features(estimator: Any) -> None:
