@@ -28,6 +28,9 @@ from genre.errors import CheckpointError, DataError, GenreError
 __all__ = ["ClassicalModel", "class_logits", "count_values", "load_classical"]
 
 FORMAT = 1
+UNKNOWN_VERSION = 0
+"""Version of features that a table does not tell; published tables are close to what this package computes."""
+
 SUFFIX = ".skops"
 
 TRUSTED = frozenset(
@@ -83,6 +86,36 @@ class ClassicalModel:
     def sample_rate(self) -> int | None:
         """Rate in Hz at which tracks are cut into clips, if known."""
         return None if self.clips is None else self.clips.sample_rate
+
+    @property
+    def feature_set(self) -> str | None:
+        """Name in :data:`genre.features.sets.FEATURE_SETS` of what it needs; None for a table's own features."""
+        from genre.features.sets import FEATURE_SETS
+
+        return next((name for name, kind in FEATURE_SETS.items() if kind.names == self.feature_names), None)
+
+    def features_of(self, clips: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+        """Compute what the model needs of clips of shape (n_clips, n_samples) at ``sample_rate`` Hz.
+
+        Raises
+        ------
+        CheckpointError
+            If the model learnt from a table whose features this package cannot compute, or from those of a version
+            that computed them otherwise.
+        """
+        from genre.features.sets import FEATURE_SETS, compute_features
+
+        name = self.feature_set
+        if name is None:
+            raise CheckpointError(
+                "the model learnt from a table of other features than this package computes; train one on audio"
+            )
+        if self.features_version not in (FEATURE_SETS[name].version, UNKNOWN_VERSION):
+            raise CheckpointError(
+                f"the model learnt from version {self.features_version} of the features and this package computes "
+                f"version {FEATURE_SETS[name].version}; train it again, or use the package it was trained with"
+            )
+        return compute_features(name, clips, sample_rate)
 
     def logits(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the scores before the softmax, shape (n, n_classes).

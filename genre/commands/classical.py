@@ -26,7 +26,6 @@ from genre.commands.runs import finished_run, in_multirun, output_folder, requir
 from genre.commands.space import write_space
 from genre.data.feature_set import FeatureSet
 from genre.data.protocols import Deal, Protocol
-from genre.errors import ConfigError
 from genre.evaluation.calibration import fit_temperature
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, heading, summary, write_run
@@ -209,12 +208,3 @@ class Job:
             return
         write_space(self.folder, model, self.features, deal, report.info)
         console.print(summary(report, facts={"model": str(self.folder / MODEL_FILE)}))
-
-
-def check_feature_set(name: str) -> None:
-    """Raise ConfigError unless a set of features is known."""
-    from genre.errors import near_names
-
-    known = ("handcrafted",)
-    if name not in known:
-        raise ConfigError(f"feature_set={name} is unknown; {near_names(str(name), known)}")

@@ -11,6 +11,8 @@ from genre.commands.console import preparation_bar, say
 from genre.data.feature_set import FeatureSet, from_datamodule
 from genre.data.features_csv import read_features_csv
 from genre.data.fingerprint import digest
+from genre.errors import ConfigError
+from genre.features.sets import HANDCRAFTED, check_feature_set
 
 _read: dict[str, FeatureSet] = {}
 
@@ -23,6 +25,7 @@ def load_features(cfg: DictConfig) -> FeatureSet:
     GenreError
         If a setting is wrong or the data set cannot be used.
     """
+    check_feature_set(cfg.feature_set)
     settings: Any = OmegaConf.to_container(cfg.data, resolve=True)
     key = digest([settings, str(cfg.feature_set)])
     if key not in _read:
@@ -33,6 +36,10 @@ def load_features(cfg: DictConfig) -> FeatureSet:
 
 
 def _from_table(cfg: DictConfig) -> FeatureSet:
+    if cfg.feature_set != HANDCRAFTED:
+        raise ConfigError(
+            f"a table has the features it has: leave feature_set={cfg.feature_set} out, or name audio with data=folder"
+        )
     return read_features_csv(cfg.data.csv)
 
 
@@ -42,4 +49,4 @@ def _from_clips(cfg: Any) -> FeatureSet:
         datamodule = build_datamodule(cfg, progress=progress, say=say)
         datamodule.prepare_data()
     datamodule.setup()
-    return from_datamodule(datamodule)
+    return from_datamodule(datamodule, cfg.feature_set)

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
 from genre.data.protocols import TrackTable
-from genre.features.handcrafted import FEATURE_NAMES, FEATURES_VERSION
+from genre.errors import ConfigError
+from genre.features.sets import DYNAMICS, FEATURE_SETS, HANDCRAFTED, check_feature_set, joined
+from genre.features.spectrogram import LogMel
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,15 +73,39 @@ class FeatureSet:
         return rows[np.lexsort((self.start_sec[rows], place[self.track[rows]]))]
 
 
-def from_datamodule(datamodule: GenreDataModule) -> FeatureSet:
-    """Return the 57 features of the clips of a data module that has been set up."""
+def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> FeatureSet:
+    """Return the features of the clips of a data module that has been set up.
+
+    Parameters
+    ----------
+    datamodule
+        The data.
+    kind
+        One of :data:`genre.features.sets.FEATURE_SETS`.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is unknown, or the data module's front end is not the one it is computed from.
+    """
+    check_feature_set(kind)
+    arrays = datamodule.arrays
+    if kind == DYNAMICS:
+        if datamodule.frontend.settings() != LogMel().settings():
+            raise ConfigError(
+                f"feature_set={DYNAMICS} is computed from the default log-mel spectrogram; leave the settings of "
+                "frontend out of the command"
+            )
+        values = joined(arrays.spectrogram, arrays.features)
+    else:
+        values = arrays.features
     return FeatureSet(
         name=datamodule.catalogue.name,
-        values=datamodule.arrays.features,
-        names=FEATURE_NAMES,
-        version=FEATURES_VERSION,
+        values=values,
+        names=FEATURE_SETS[kind].names,
+        version=FEATURE_SETS[kind].version,
         table=datamodule.table,
-        start_sec=datamodule.arrays.start / datamodule.clips.sample_rate,
+        start_sec=arrays.start / datamodule.clips.sample_rate,
         clips=datamodule.clips,
         content=datamodule.store_name,
         notices=tuple(notice for notice in datamodule.notices if notice not in datamodule.deal.notices),
