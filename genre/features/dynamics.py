@@ -8,6 +8,7 @@ All start from the levels of the default log-mel front end, so a store of prepar
 from __future__ import annotations
 
 import functools
+import itertools
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ N_MFCC = 20
 N_CORRELATED = 13
 DELTA_WIDTH = 9
 
-_BANDS = tuple(f"{low:g}_{high:g}hz" for low, high in zip(MODULATION_EDGES[:-1], MODULATION_EDGES[1:], strict=True))
+_BANDS = tuple(f"{low:g}_{high:g}hz" for low, high in itertools.pairwise(MODULATION_EDGES))
 DYNAMICS_NAMES: tuple[str, ...] = (
     *(f"delta_{statistic}_band{i}" for statistic in ("mean", "p90") for i in range(1, DELTA_GROUPS + 1)),
     *(f"modulation_{band}_band{i}" for i in range(1, MODULATION_GROUPS + 1) for band in _BANDS),
@@ -63,9 +64,9 @@ def dynamics(levels: NDArray[np.floating]) -> NDArray[np.float32]:
             f"not {levels.shape}."
         )
     features = np.empty((len(levels), len(DYNAMICS_NAMES)), dtype=np.float32)
-    for level, row in zip(levels, features, strict=True):
-        coefficients = cepstrum(np.ascontiguousarray(level, dtype=np.float32), N_MFCC).astype(np.float64)
-        level = level.astype(np.float64)
+    for clip, row in zip(levels, features, strict=True):
+        coefficients = cepstrum(np.ascontiguousarray(clip, dtype=np.float32), N_MFCC).astype(np.float64)
+        level = clip.astype(np.float64)
         row[:] = np.concatenate(
             [
                 delta_pattern(level),
@@ -163,4 +164,4 @@ def _modulation_bands(n_frames: int) -> NDArray[np.float64]:
     low, high = np.array(MODULATION_EDGES[:-1])[:, None], np.array(MODULATION_EDGES[1:])[:, None]
     overlap = np.minimum(high, centre + width / 2) - np.maximum(low, centre - width / 2)
     weight = np.clip(overlap, 0.0, None)
-    return weight / weight.sum(axis=1, keepdims=True)
+    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
