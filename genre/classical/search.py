@@ -132,7 +132,7 @@ def check_grid(pipeline: Pipeline, grid: Mapping[str, Sequence[Any]]) -> None:
             step = name.partition(".")[0]
             raise ConfigError(
                 f"the grid tries {name}, which is no setting of the {step}; "
-                f"{near_names(name, [other for other in known if other.startswith(f'{step}.')])}"
+                f"{near_names(name, [other for other in known if _beside(other, name)])}"
             )
         if not isinstance(values, Sequence) or isinstance(values, str) or not values:
             raise ConfigError(f"the grid has no values for {name}; give a list, such as [1, 10]")
@@ -364,6 +364,11 @@ def _failed(error: Exception, started: float) -> _Outcome:
 def _rounded(trial: Trial) -> tuple[float, float]:
     """Return what trials are ranked by; rounded, so that the last bit of a sum cannot choose another trial."""
     return round(trial.score, 9), round(trial.clip_accuracy, 9)
+
+
+def _beside(name: str, other: str) -> bool:
+    """Say whether two settings belong to the same step, and are as deep in it."""
+    return name.partition(".")[0] == other.partition(".")[0] and name.count(".") == other.count(".")
 
 
 def _head(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,7 +56,7 @@ def write_space_of_best(folder: Path, runs: Sequence[RunReport]) -> None:
 
     from genre.classical.model import load_classical
     from genre.commands.classical import MODEL_FILE
-    from genre.commands.console import say
+    from genre.commands.console import console
     from genre.commands.features import load_features
     from genre.commands.space import write_space
 
@@ -66,7 +66,7 @@ def write_space_of_best(folder: Path, runs: Sequence[RunReport]) -> None:
     features = load_features(cfg)
     deal = instantiate(cfg.protocol).deal(features.table)
     write_space(folder, load_classical(best.folder / MODEL_FILE), features, deal, best.info)
-    say(f"{best.info.model} was best on validation: see feature_importance.png in {folder}")
+    console.print(f"{best.info.model} was best on validation: see feature_importance.png in {folder}", markup=False)
 
 
 def _choices(run: RunReport) -> tuple[str, str]:

@@ -40,6 +40,9 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
         failure.unlink(missing_ok=True)
         try:
             return task(cfg)
+        except KeyboardInterrupt:
+            _say_how_to_go_on(hydra)
+            raise
         except Exception as error:
             _failures.append(error)
             if hydra.mode is RunMode.RUN:
@@ -48,6 +51,15 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
             return float("nan")
 
     return body
+
+
+def _say_how_to_go_on(hydra: DictConfig) -> None:
+    from hydra.types import RunMode
+
+    from genre.commands.console import say
+
+    if hydra.mode is RunMode.MULTIRUN:
+        say(f"interrupted: the same command with hydra.sweep.dir={hydra.sweep.dir} goes on and repeats nothing")
 
 
 def _report_failed_job(error: Exception, file: Path) -> None:

@@ -57,16 +57,16 @@ class SweepReport(Callback):
 
     def report(self, folder: Path, failed: Sequence[FailedRun]) -> FoundRuns:
         """Write and show the table of all runs below ``folder``."""
-        from genre.commands.console import console, say
+        from genre.commands.console import console
         from genre.evaluation.leaderboard import leaderboard, markdown, read_runs, write_leaderboard
 
         found = read_runs([folder])
         for notice in found.notices:
-            say(f"note: {notice}", style="yellow")
+            console.print(f"note: {notice}", style="yellow", markup=False)
         standings = leaderboard(found.runs)
         write_leaderboard(folder, standings, failed)
         console.print(markdown(standings, failed), markup=False)
-        say(f"written to {folder / 'leaderboard.md'} and leaderboard.csv")
+        console.print(f"written to {folder / 'leaderboard.md'} and leaderboard.csv", markup=False)
         return found
 
 
