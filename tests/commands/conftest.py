@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import runpy
@@ -26,19 +27,20 @@ class Result:
 
 
 Command = Callable[..., Result]
+JOBS = ("search.jobs=1",)
 
 
 @pytest.fixture
-def train(
+def run_command(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stores: Path, tmp_path: Path
 ) -> Iterator[Command]:
-    """``train("name=value", ...)`` runs train.py with these arguments and with prepared clips in the shared folder."""
+    """``run_command("train", "name=value", ...)`` runs train.py with prepared clips in the shared folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GENRE_STORES", str(stores))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
-    def run(*arguments: str) -> Result:
-        status = run_entry_point("train", arguments, monkeypatch)
+    def run(name: str, *arguments: str) -> Result:
+        status = run_entry_point(name, arguments, monkeypatch)
         shown = capsys.readouterr()
         return Result(status, shown.out, shown.err)
 
@@ -47,6 +49,22 @@ def train(
     for handler in set(logging.getLogger().handlers) - set(handlers):
         logging.getLogger().removeHandler(handler)
         handler.close()
+
+
+@pytest.fixture
+def train(run_command: Command) -> Command:
+    """``train("name=value", ...)`` runs train.py with these arguments."""
+    return functools.partial(run_command, "train")
+
+
+@pytest.fixture
+def sweep(run_command: Command) -> Command:
+    """``sweep("name=value", ...)`` runs sweep_classical.py with these arguments, in this process and no other."""
+
+    def run(*arguments: str) -> Result:
+        return run_command("sweep_classical", *arguments, *(() if "search.jobs" in str(arguments) else JOBS))
+
+    return run
 
 
 def run_entry_point(name: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:

@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from genre.errors import DataError
-from genre.evaluation.leaderboard import leaderboard, main, markdown, read_runs, write_leaderboard
+from genre.evaluation.leaderboard import FailedRun, leaderboard, main, markdown, read_runs, write_leaderboard
 from genre.evaluation.metrics import LEAK_WARNING, Metrics
 from genre.evaluation.report import RunInfo, RunReport
 
@@ -209,3 +209,40 @@ def test_the_module_runs_as_a_command_without_heavy_imports(tmp_path):
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "leaderboard.csv").exists()
     assert "mini_vgg" in done.stdout
+
+
+def test_what_tuning_chose_is_in_both_tables(tmp_path):
+    runs = [
+        replace(run_of(f"r{fold}", model="pca_svm"), chosen={"C": value, "kernel": "rbf|linear"})
+        for fold, value in enumerate((1, 10, 1))
+    ]
+    write_leaderboard(tmp_path, leaderboard([*runs, run_of("deep")]))
+    rows = {row["model"]: row for row in rows_of(tmp_path / "leaderboard.csv")}
+    assert rows["pca_svm"]["chosen"] == "C=1, kernel=rbf|linear; C=10, kernel=rbf|linear"
+    assert rows["mini_vgg"]["chosen"] == ""
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert "C=1, kernel=rbf\\|linear; C=10" in text
+    assert len({line.replace("\\|", "").count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_without_tuning_there_is_no_such_column(tmp_path):
+    assert "chosen" not in markdown(leaderboard([run_of("a")]))
+
+
+def test_chosen_settings_are_read_beside_the_metrics(tmp_path):
+    path = saved(tmp_path, run_of("a"))
+    (path.parent / "chosen.json").write_text('{"C": 10}')
+    assert read_runs([tmp_path]).runs[0].chosen == {"C": 10}
+    (path.parent / "chosen.json").write_text("[]")
+    assert "does not hold one JSON object" in read_runs([tmp_path]).notices[0]
+
+
+def test_failed_runs_stand_at_the_end_with_the_reason(tmp_path):
+    failed = [FailedRun("none_knn", "no | tracks")]
+    write_leaderboard(tmp_path, leaderboard([run_of("a")]), failed)
+    rows = rows_of(tmp_path / "leaderboard.csv")
+    assert [(row["model"], row["failed"]) for row in rows] == [("mini_vgg", ""), ("none_knn", "no | tracks")]
+    text = (tmp_path / "leaderboard.md").read_text()
+    assert "## Failed" in text
+    assert "| none_knn | no \\| tracks |" in text
+    assert "Failed" not in markdown(leaderboard([run_of("a")]))

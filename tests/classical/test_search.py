@@ -1,0 +1,214 @@
+"""Tuning: what is tried, what it is judged by, and what it may not see."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from classical_models import blobs
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.preprocessing import MinMaxScaler
+
+from genre.classical.classifiers import stacking
+from genre.classical.search import (
+    Rows,
+    build_pipeline,
+    check_grid,
+    fit,
+    inner_folds,
+    share_cores,
+    tracks_of,
+    tune,
+)
+from genre.classical.transforms import RadialBasis
+from genre.data.protocols import TrackTable
+from genre.errors import ConfigError
+
+GRID = {"transform.gamma": [0.1, 1.0], "classifier.n_neighbors": [1, 3, 5]}
+
+
+def rows_of(n: int = 90, *, clips: int = 3, spread: float = 1.0) -> Rows:
+    features, label = blobs(n // clips, spread=0.2)
+    rng = np.random.default_rng(1)
+    features = np.repeat(features, clips, axis=0) + rng.normal(0, spread, (n, 4))
+    track = np.repeat(np.arange(n // clips), clips)
+    return Rows(features, np.repeat(label, clips), track, track // 2, 3)
+
+
+def halves(rows: Rows) -> list[tuple[np.ndarray, np.ndarray]]:
+    first = np.flatnonzero(rows.track < rows.track.max() // 2)
+    return [(first, np.setdiff1d(np.arange(len(rows.label)), first))]
+
+
+def pipeline(transform=None, classifier=None):
+    return build_pipeline(MinMaxScaler(), transform, classifier or KNeighborsClassifier(), seed=3)
+
+
+def test_every_combination_is_a_trial_and_the_best_is_kept() -> None:
+    rows = rows_of()
+    search = tune(pipeline(RadialBasis(10)), GRID, rows, halves(rows), jobs=1)
+    assert [trial.number for trial in search.trials] == list(range(1, 7))
+    assert search.trials[4].parameters == {"transform.gamma": 1.0, "classifier.n_neighbors": 3}
+    assert search.best.score == max(trial.score for trial in search.trials)
+    parameters = search.pipeline.get_params()
+    assert parameters["transform__gamma"] == search.best.parameters["transform.gamma"]
+    assert parameters["classifier__n_neighbors"] == search.best.parameters["classifier.n_neighbors"]
+
+
+def test_score_is_that_of_a_pipeline_fitted_by_hand() -> None:
+    rows = rows_of()
+    train, judge = halves(rows)[0]
+    search = tune(pipeline(RadialBasis(10)), GRID, rows, [(train, judge)], jobs=1, score="clip_accuracy")
+    by_hand = pipeline(RadialBasis(10, gamma=1.0), KNeighborsClassifier(3))
+    by_hand.fit(rows.features[train], rows.label[train])
+    assert search.trials[4].score == pytest.approx(by_hand.score(rows.features[judge], rows.label[judge]))
+
+
+def test_result_does_not_depend_on_the_number_of_processes() -> None:
+    rows = rows_of()
+    splits = [*halves(rows), halves(rows)[0][::-1]]
+    searches = [tune(pipeline(RadialBasis(10)), GRID, rows, splits, jobs=jobs) for jobs in (1, 2)]
+    scores = [[(trial.score, trial.clip_accuracy) for trial in search.trials] for search in searches]
+    assert scores[0] == scores[1]
+    assert searches[0].best.parameters == searches[1].best.parameters
+
+
+def test_rows_outside_the_splits_are_not_looked_at() -> None:
+    rows = rows_of()
+    train, judge = halves(rows)[0]
+    seen = np.concatenate([train, judge[: len(judge) // 2]])
+    splits = [(train, judge[: len(judge) // 2])]
+    spoilt = Rows(rows.features.copy(), rows.label, rows.track, rows.group, 3)
+    unseen = np.setdiff1d(np.arange(len(rows.label)), seen)
+    spoilt.features[unseen] = np.nan
+    plain, blind = (tune(pipeline(), {}, given, splits, jobs=1) for given in (rows, spoilt))
+    assert plain.best.score == blind.best.score
+    fitted = [fit(search.pipeline, given, train) for search, given in ((plain, rows), (blind, spoilt))]
+    assert np.array_equal(*(model.predict(rows.features) for model in fitted))
+
+
+def test_equal_scores_are_decided_by_clips_then_by_the_order_of_the_grid() -> None:
+    rows = rows_of(spread=0.01)
+    search = tune(pipeline(), {"classifier.n_neighbors": [5, 3, 1]}, rows, halves(rows), jobs=1)
+    assert {trial.score for trial in search.trials} == {1.0}
+    assert search.best.number == 1
+
+
+def test_a_failing_trial_is_kept_with_its_reason_and_does_not_stop_the_others() -> None:
+    rows = rows_of()
+    search = tune(pipeline(), {"classifier.n_neighbors": [3, 10**6]}, rows, halves(rows), jobs=1)
+    assert search.best.number == 1
+    assert "n_neighbors" in search.trials[1].fault
+    assert np.isnan(search.trials[1].score)
+
+
+def test_when_all_trials_fail_the_reason_is_told() -> None:
+    rows = rows_of()
+    with pytest.raises(ConfigError, match=r"no setting of KNeighborsClassifier.* can be fitted: ValueError"):
+        tune(pipeline(), {"classifier.n_neighbors": [10**6]}, rows, halves(rows), jobs=1)
+
+
+def test_a_transform_that_cannot_be_fitted_is_a_failed_trial() -> None:
+    rows = rows_of()
+    search = tune(pipeline(RadialBasis(5)), {"transform.n_centres": [-1, 5]}, rows, halves(rows), jobs=1)
+    assert [bool(trial.fault) for trial in search.trials] == [True, False]
+
+
+@pytest.mark.parametrize(
+    ("grid", "sentence"),
+    [
+        ({"classifier.neighbours": [1]}, r"did you mean classifier\.n_neighbors"),
+        ({"transform.gamma": [1]}, "no setting of the transform"),
+        ({"classifier.n_neighbors": []}, "no values for classifier"),
+        ({"classifier.weights": "uniform"}, "give a list"),
+    ],
+)
+def test_unusable_grids_are_told(grid: dict, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        check_grid(pipeline(), grid)
+
+
+def test_unknown_scores_and_jobs_are_told() -> None:
+    rows = rows_of()
+    with pytest.raises(ConfigError, match="did you mean track_accuracy"):
+        tune(pipeline(), {}, rows, halves(rows), jobs=1, score="track_acuracy")
+    with pytest.raises(ConfigError, match=r"search\.jobs=0"):
+        share_cores(0)
+
+
+def test_processes_times_threads_is_not_more_than_the_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("joblib.cpu_count", lambda: 6)
+    for jobs in (None, 1, 2, 4, 6, 100):
+        processes, threads = share_cores(jobs)
+        assert 1 <= processes * threads <= 6
+    monkeypatch.setattr("multiprocessing.parent_process", object)
+    assert share_cores(None) == (1, 1)
+
+
+def test_the_seed_reaches_every_step() -> None:
+    built = build_pipeline(None, RadialBasis(3), stacking({"a": LogisticRegression()}), seed=11)
+    seeds = {name: value for name, value in built.get_params().items() if name.endswith("random_state")}
+    assert len(seeds) >= 3
+    assert set(seeds.values()) == {11}
+    assert built["scaler"] == "passthrough"
+
+
+def test_track_scores_are_of_mean_probabilities() -> None:
+    probability = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7]])
+    by_track, label = tracks_of(probability, np.array([0, 0, 1]), np.array([7, 7, 2]))
+    assert np.allclose(by_track, [[0.3, 0.7], [0.55, 0.45]])
+    assert label.tolist() == [1, 0]
+
+
+def test_chance_is_chance() -> None:
+    rows = rows_of()
+    search = tune(pipeline(classifier=DummyClassifier()), {}, rows, halves(rows), jobs=1, score="macro_recall")
+    assert search.best.score == pytest.approx(1 / 3)
+
+
+def table(n_tracks: int = 24) -> TrackTable:
+    return TrackTable(
+        names=tuple(f"{i:02}.wav" for i in range(n_tracks)),
+        label=np.arange(n_tracks) % 2,
+        labels=("a", "b"),
+        artist=tuple(f"artist {i // 4 * 2 + i % 2}" for i in range(n_tracks)),
+        content=tuple("same" if i in (0, 5) else str(i) for i in range(n_tracks)),
+        split=(None,) * n_tracks,
+        n_clips=np.full(n_tracks, 3),
+    )
+
+
+def test_inner_folds_keep_artists_and_recordings_together() -> None:
+    tracks = table()
+    rows = np.arange(6, 72)
+    folds, group = inner_folds(tracks, rows, n_folds=3, seed=0, leaky=False)
+    assert len(folds) == 3
+    assert group[0] == group[5 * 3]
+    judged = np.sort(np.concatenate([judge for _, judge in folds]))
+    assert np.array_equal(judged, rows)
+    artist = np.array(tracks.artist)[tracks.clip_track]
+    for train, judge in folds:
+        assert not set(artist[train]) & set(artist[judge])
+        assert not set(group[train]) & set(group[judge])
+        assert set(train) | set(judge) == set(rows)
+
+
+def test_inner_folds_of_a_leaky_protocol_leak_too() -> None:
+    folds, _ = inner_folds(table(), np.arange(72), n_folds=3, seed=0, leaky=True)
+    tracks = table().clip_track
+    assert set(tracks[folds[0][0]]) & set(tracks[folds[0][1]])
+
+
+def test_no_inner_folds_without_two_groups() -> None:
+    assert inner_folds(table(), np.arange(6), n_folds=0, seed=0, leaky=False)[0] == []
+    with pytest.raises(ConfigError, match=r"search\.inner_folds=0"):
+        inner_folds(table(), np.arange(3), n_folds=5, seed=0, leaky=False)
+
+
+def test_stacking_gets_the_groups() -> None:
+    rows = rows_of()
+    ensemble = pipeline(classifier=stacking({"a": LogisticRegression(), "b": KNeighborsClassifier(3)}, n_folds=3))
+    search = tune(ensemble, {"classifier.final_estimator.C": [0.1, 1.0]}, rows, halves(rows), jobs=1)
+    assert not any(trial.fault for trial in search.trials)
+    assert fit(search.pipeline, rows, halves(rows)[0][0]).predict(rows.features).shape == (90,)

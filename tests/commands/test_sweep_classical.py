@@ -1,0 +1,333 @@
+"""Whole runs of sweep_classical.py, small."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from genre.classical.model import ClassicalModel, load_classical
+from genre.classical.search import Rows, fit, tune
+from genre.commands import features as loading
+from genre.commands.build import build_search
+from genre.data.features_csv import read_features_csv
+
+CONF = Path(__file__).parents[2] / "conf"
+ALL = {
+    group: sorted(file.stem for file in (CONF / group).glob("[!_]*.yaml"))
+    for group in ("transform", "classifier", "scaler")
+}
+ORIGINAL = {
+    "logistic_regression": {"C": {0.01, 0.1, 1, 10, 100}},
+    "svm": {"C": {0.01, 0.1, 1, 10, 100}},
+    "perceptron": {"eta0": {0.0001, 0.001, 0.01, 0.1, 1}},
+    "ridge": {"alpha": {0.01, 0.1, 1, 10, 100}},
+    "decision_tree": {"max_depth": {1, 3, 5, 10, 20, None}},
+    "random_forest": {"n_estimators": {10, 50, 100, 200}, "max_depth": {3, 5, 10, None}},
+    "knn": {"n_neighbors": {1, 3, 5, 7, 10}, "weights": {"uniform", "distance"}},
+    "neural_net": {},
+}
+OUTPUTS = {
+    "metrics.json",
+    "chosen.json",
+    "predictions.csv",
+    "predictions_val.csv",
+    "confusion_matrix.png",
+    "per_class.png",
+    "per_class.csv",
+    "reliability.png",
+    "trials.csv",
+    "trials.png",
+    "model.skops",
+    "config.yaml",
+    "run.log",
+}
+PICTURES = {"feature_importance.png", "feature_importance.csv", "feature_space.png", "feature_clusters.png"}
+SMALL = {
+    "rbf": ("transform.estimator.n_centres=5", "transform.grid.gamma=[0.1,1]"),
+    "nystroem": ("transform.estimator.n_components=10", "transform.grid.gamma=[0.1]"),
+    "rbf_sampler": ("transform.estimator.n_components=10", "transform.grid.gamma=[0.1]"),
+    "random_forest": ("classifier.grid.n_estimators=[5]",),
+    "extra_trees": ("classifier.estimator.n_estimators=5",),
+    "gradient_boosting": ("classifier.grid.max_iter=[3]", "+classifier.estimator.min_samples_leaf=2"),
+    "knn": ("classifier.grid.n_neighbors=[1,3]",),
+    "neural_net": ("classifier.estimator.hidden=[8]", "classifier.estimator.dropout=[0.1]"),
+    "quantile": ("scaler.estimator.n_quantiles=10",),
+    "lda": ("classifier.grid.shrinkage=[0.9,auto]",),
+}
+SMALL_MEMBERS = (
+    "classifier.estimator.members.extra_trees.n_estimators=5",
+    "+classifier.estimator.members.neural_net.epochs=2",
+)
+
+
+def small(name: str) -> tuple[str, ...]:
+    return SMALL_MEMBERS if name in ("soft_voting", "stacking") else SMALL.get(name, ())
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.fixture
+def data(music: Path) -> tuple[str, ...]:
+    return ("data=folder", f"data.root={music}", "data.clip_sec=1", "logger=none")
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Path:
+    """A table of 57 features of 24 tracks of three genres, in the published layout."""
+    from genre.features.handcrafted import FEATURE_NAMES
+
+    rng = np.random.default_rng(0)
+    path = tmp_path / "table.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["filename", "length", *FEATURE_NAMES, "label"])
+        for number in range(24):
+            genre = ("blues", "jazz", "rock")[number % 3]
+            values = rng.normal(3.0 * (number % 3), 1.0, 57)
+            writer.writerow([f"{genre}.{number:05}.wav", 661794, *values, genre])
+    return path
+
+
+def test_a_run_leaves_every_file(sweep, data, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = sweep(*data, "transform=pca", "classifier=svm", f"hydra.run.dir={run}")
+    assert result.status == 0, result.err
+    names = {path.name for path in run.iterdir()}
+    assert names >= OUTPUTS | PICTURES
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["model"] == "pca_svm"
+    assert metrics["protocol"] == "artist"
+    assert metrics["test"]["n_tracks"] == 3
+    assert metrics["parameters"] > 0
+    trials = rows_of(run / "trials.csv")
+    assert [float(row["classifier.C"]) for row in trials] == [0.01, 0.1, 1, 10, 100]
+    [kept] = [row for row in trials if row["kept"] == "true"]
+    assert json.loads((run / "chosen.json").read_text()) == {"C": float(kept["classifier.C"])}
+    assert float(kept["track_accuracy"]) == max(float(row["track_accuracy"]) for row in trials)
+
+
+def test_clips_and_sides_are_those_of_training(sweep, train, data, tmp_path: Path) -> None:
+    deep, classical = tmp_path / "deep", tmp_path / "classical"
+    network = ("model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1")
+    assert train(*data, *network, f"hydra.run.dir={deep}").status == 0
+    assert sweep(*data, f"hydra.run.dir={classical}").status == 0
+    for name in ("predictions.csv", "predictions_val.csv"):
+        tables = [rows_of(run / name) for run in (deep, classical)]
+        keys = [[(row["track"], row["start_sec"], row["label"]) for row in table] for table in tables]
+        assert keys[0] == keys[1]
+
+
+def test_saved_model_says_what_the_run_said(sweep, data, music: Path, tmp_path: Path) -> None:
+    from genre.audio.decode import load
+
+    run = tmp_path / "run"
+    assert sweep(*data, "classifier=logistic_regression", "feature_set=dynamics", f"hydra.run.dir={run}").status == 0
+    model = load_classical(run / "model.skops")
+    assert model.labels == ("high", "low", "middle")
+    assert model.clips.clip_sec == 1
+    assert model.feature_set == "dynamics"
+    assert model.provenance["model"] == "dynamics_none_logistic_regression"
+    rows = rows_of(run / "predictions.csv")
+    track = rows[0]["track"]
+    clips, _ = model.clips.cut(load(music / track, model.sample_rate))
+    probabilities = model.predict_proba(model.features_of(np.ascontiguousarray(clips), model.sample_rate))
+    written = [[float(row[label]) for label in model.labels] for row in rows if row["track"] == track]
+    assert np.allclose(probabilities, written, atol=1e-6)
+
+
+def test_original_grid_is_tried() -> None:
+    sweeper = OmegaConf.load(CONF / "sweep_classical.yaml").hydra.sweeper.params
+    assert sweeper.transform.split(",") == ["none", "pca", "rbf", "poly"]
+    assert set(sweeper.classifier.split(",")) == set(ORIGINAL)
+    for name, grid in ORIGINAL.items():
+        shipped = OmegaConf.to_container(OmegaConf.load(CONF / "classifier" / f"{name}.yaml").grid)
+        assert {key: set(values) for key, values in shipped.items()} == grid
+    assert 0.025 in OmegaConf.load(CONF / "transform" / "rbf.yaml").grid.gamma
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [f"classifier={name}" for name in ALL["classifier"]]
+    + [f"transform={name}" for name in ALL["transform"]]
+    + [f"scaler={name}" for name in ALL["scaler"]],
+)
+def test_every_choice_can_be_tuned_fitted_and_saved(choice: str, table: Path, tmp_path: Path) -> None:
+    name = choice.partition("=")[2]
+    plain = [] if choice.startswith("classifier") else ["classifier=ridge"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("sweep_classical", [choice, *plain, *small(name)])
+    pipeline, grid = build_search(cfg)
+    features = read_features_csv(table)
+    train, judge = np.arange(16), np.arange(16, 24)
+    rows = Rows(features.values.astype(float), features.label, features.track, features.track, 3)
+    search = tune(pipeline, grid, rows, [(train, judge)], jobs=1)
+    assert not [trial.fault for trial in search.trials if trial.fault]
+    fitted = fit(search.pipeline, rows, train)
+    model = ClassicalModel(fitted, features.labels, features.names, 0, None)
+    model.save(tmp_path / "model.skops")
+    again = load_classical(tmp_path / "model.skops")
+    assert again.clips is None
+    assert np.array_equal(again.predict_proba(features.values), model.predict_proba(features.values))
+    assert (again.predict_proba(features.values[judge]).argmax(axis=1) == features.label[judge]).mean() > 0.5
+
+
+def test_what_is_not_as_usual_is_part_of_the_name(sweep, table: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    given = ("data=features_csv", f"data.csv={table}", "protocol=track", "logger=none")
+    settings = ("transform=none", "classifier=ridge", "classifier.grid={}", "scaler=standard,minmax")
+    result = sweep("-m", *given, *settings, f"hydra.sweep.dir={folder}")
+    assert result.status == 0, result.err
+    names = {path.parent.name for path in folder.rglob("metrics.json")}
+    assert names == {"none_ridge_standard", "none_ridge_minmax"}
+    assert {row["model"] for row in rows_of(folder / "leaderboard.csv")} == {"standard_none_ridge", "none_ridge"}
+    assert {path.name for path in folder.glob("accuracy_table*.png")} == {
+        "accuracy_table_table_track_standard.png",
+        "accuracy_table_table_track.png",
+    }
+
+
+SWEEP = ("-m", "transform=none,pca", "classifier=ridge,knn", "classifier.grid={}")
+
+
+def test_a_sweep_leaves_one_table_and_pictures(sweep, data, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    loading._read.clear()
+    result = sweep(*SWEEP, *data, f"hydra.sweep.dir={folder}")
+    assert result.status == 0, result.err
+    names = {f"{transform}_{classifier}" for transform in ("none", "pca") for classifier in ("ridge", "knn")}
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == names
+    assert {path.name for path in folder.glob("*.*")} >= {
+        "leaderboard.csv",
+        "leaderboard.md",
+        "accuracy_table.png",
+        *PICTURES,
+    }
+    rows = rows_of(folder / "leaderboard.csv")
+    assert {row["model"] for row in rows} == names
+    accuracy = [float(row["track_accuracy"]) for row in rows]
+    assert accuracy == sorted(accuracy, reverse=True)
+    assert all(0 <= float(row["track_accuracy_ci95_low"]) <= value for row, value in zip(rows, accuracy, strict=True))
+    assert len(loading._read) == 1
+
+
+def test_a_failed_combination_is_in_the_table_and_stops_nothing(sweep, data, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    broken = ("-m", "transform=none", "classifier=knn,ridge", "+classifier.grid.alpha=[1]")
+    result = sweep(*broken, *data, f"hydra.sweep.dir={folder}")
+    assert result.status == 1
+    assert "1 of 2 runs failed (the first, none_knn: the grid tries classifier.alpha" in result.err
+    assert "Traceback" not in result.err
+    failed, done = sorted(rows_of(folder / "leaderboard.csv"), key=lambda row: row["model"])
+    assert failed["model"] == "none_knn"
+    assert "no setting of the classifier" in failed["failed"]
+    assert done["model"] == "none_ridge"
+    assert "## Failed" in (folder / "leaderboard.md").read_text()
+    assert (folder / "accuracy_table.png").is_file()
+
+
+def test_a_sweep_goes_on_where_it_stopped(sweep, data, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    common = (*data, f"hydra.sweep.dir={folder}", "classifier.grid={}")
+    assert sweep("-m", "transform=none,pca", "classifier=ridge", *common).status == 0
+    written = {path: path.stat().st_mtime_ns for path in folder.rglob("model.skops")}
+    (folder / "pca_ridge" / "metrics.json").unlink()
+    result = sweep("-m", "transform=none,pca", "classifier=ridge,knn", *common)
+    assert result.status == 0, result.err
+    assert result.out.count("finished earlier with the same settings") == 1
+    again = {path for path, time in written.items() if path.stat().st_mtime_ns != time}
+    assert {path.parent.name for path in again} == {"pca_ridge"}
+    assert len(rows_of(folder / "leaderboard.csv")) == 4
+    changed = sweep("-m", "transform=none", "classifier=ridge", "seed=1", *common)
+    assert "finished earlier" not in changed.out
+
+
+def test_folds_of_a_sweep_have_folders_of_their_own_and_one_line(sweep, data, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    folds = ("protocol=kfold", "protocol.n_folds=2", "protocol.fold=0,1", "search.inner_folds=2")
+    result = sweep("-m", "transform=none", "classifier=ridge", *folds, *data, f"hydra.sweep.dir={folder}")
+    assert result.status == 0, result.err
+    assert {path.name for path in folder.iterdir() if path.is_dir()} == {"none_ridge_fold0", "none_ridge_fold1"}
+    [row] = rows_of(folder / "leaderboard.csv")
+    assert (row["runs"], row["ci95_over"]) == ("2", "runs")
+    assert row["chosen"].startswith("alpha=")
+
+
+def test_tensorboard_has_trials_and_settings(sweep, data, tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = tmp_path / "run"
+    settings = [setting for setting in data if setting != "logger=none"]
+    result = sweep(*settings, "classifier=ridge", "classifier.grid.alpha=[1,10]", f"hydra.run.dir={run}")
+    assert result.status == 0, result.err
+    events = EventAccumulator(str(run / "tensorboard")).Reload()
+    scores = [float(row["track_accuracy"]) for row in rows_of(run / "trials.csv")]
+    assert [event.value for event in events.Scalars("trials/track_accuracy")] == pytest.approx(scores)
+    assert {"test/confusion_matrix", "val/confusion_matrix"} <= set(events.Tags()["images"])
+    assert "_hparams_/session_start_info" in events.summary_metadata
+    trial = EventAccumulator(str(run / "tensorboard" / "trial_002")).Reload()
+    assert "_hparams_/session_start_info" in trial.summary_metadata
+    assert trial.Scalars("trial/track_accuracy")[0].value == pytest.approx(scores[1])
+
+
+def test_a_leaked_protocol_says_so(sweep, data, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = sweep(*data, "protocol=clip_random", "classifier=ridge", "search.inner_folds=2", f"hydra.run.dir={run}")
+    assert result.status == 0, result.err
+    assert "LEAKED PROTOCOL" in result.out
+    assert json.loads((run / "metrics.json").read_text())["leaky"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("classifier=svn",), "did you mean svm"),
+        (("data=features_csv",), "data.csv is not set"),
+        (("data=features_csv", "data.csv=nowhere.csv"), "nowhere.csv cannot be read"),
+        (("search.score=acuracy",), "search.score=acuracy is unknown"),
+        (("search.jobs=-1",), "search.jobs=-1"),
+        (("feature_set=dynamic",), "did you mean dynamics"),
+        (("feature_set=dynamics", "frontend.n_mels=64"), "default log-mel spectrogram"),
+        (("clasifier=svm",), "clasifier"),
+        (("classifier.grid.CC=[1]",), "CC"),
+        (("+classifier.grid.CC=[1]",), "no setting of the classifier; did you mean classifier.C"),
+        (("classifier.estimator.kernel=linaer",), "no setting of SVC"),
+    ],
+)
+def test_what_the_user_gets_wrong_is_one_sentence(arguments, sentence: str, sweep, data) -> None:
+    given = [] if arguments[0].startswith("data=") else data
+    result = sweep(*given, *arguments)
+    assert result.status == 1
+    assert sentence in result.err
+    assert len(result.err.strip().splitlines()) == 1
+
+
+def test_a_table_has_no_other_features(sweep, table: Path) -> None:
+    result = sweep("data=features_csv", f"data.csv={table}", "feature_set=dynamics", "protocol=track")
+    assert result.status == 1
+    assert "a table has the features it has" in result.err
+
+
+def test_help_imports_nothing_heavy() -> None:
+    import subprocess
+    import sys
+
+    code = """
+import runpy, sys
+sys.argv = ["sweep_classical.py", "--help"]
+try:
+    runpy.run_path("sweep_classical.py", run_name="__main__")
+except SystemExit:
+    pass
+heavy = {"torch", "librosa", "numba", "sklearn", "matplotlib", "scipy"} & set(sys.modules)
+assert not heavy, heavy
+"""
+    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=CONF.parent)

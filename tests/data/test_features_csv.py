@@ -1,0 +1,150 @@
+"""Tables of features."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from genre.data.features_csv import read_features_csv
+from genre.data.protocols import FaultFilteredProtocol, KFoldProtocol, TrackProtocol
+from genre.errors import DataError
+from genre.features.handcrafted import FEATURE_NAMES
+
+HEADER = ["filename", "length", "tempo", "rms_mean", "label"]
+
+
+def write(path: Path, rows: list[list[object]], header: list[str] = HEADER) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([header, *rows])
+    return path
+
+
+def tracks(*, pieces: int = 0) -> list[list[object]]:
+    """Rows of eight tracks of two genres, in no order."""
+    rows = []
+    for number in reversed(range(8)):
+        genre = ("blues", "rock")[number % 2]
+        for piece in range(max(pieces, 1)):
+            name = f"{genre}.{number:05}" + (f".{piece}" if pieces else "") + ".wav"
+            rows.append([name, 661794, number + piece / 10, number * 2, genre])
+    return rows
+
+
+def test_a_row_is_a_track(tmp_path: Path) -> None:
+    features = read_features_csv(write(tmp_path / "table.csv", tracks()))
+    assert features.name == "table"
+    assert features.names == ("tempo", "rms_mean")
+    assert features.labels == ("blues", "rock")
+    assert features.table.names == tuple(sorted(row[0] for row in tracks()))
+    assert features.table.n_clips.tolist() == [1] * 8
+    assert features.values[features.table.names.index("rock.00003.wav")].tolist() == [3, 6]
+    assert features.clips is None
+
+
+def test_a_row_is_a_piece_of_a_track_and_pieces_stay_together(tmp_path: Path) -> None:
+    features = read_features_csv(write(tmp_path / "table.csv", tracks(pieces=10)))
+    assert len(features.table.names) == 8
+    assert features.table.n_clips.tolist() == [10] * 8
+    assert features.start_sec[:10].tolist() == [3.0 * piece for piece in range(10)]
+    assert np.allclose(features.values[:10, 0], np.arange(10) / 10)
+    deal = TrackProtocol(val=0.25, test=0.25).deal(features.table)
+    sides = [set(features.track[deal.side(side)]) for side in ("train", "val", "test")]
+    assert not (sides[0] & sides[1])
+    assert not (sides[0] & sides[2])
+    assert not (sides[1] & sides[2])
+
+
+def test_the_order_of_the_rows_does_not_matter(tmp_path: Path) -> None:
+    rows = tracks(pieces=2)
+    one, other = (
+        read_features_csv(write(tmp_path / f"{n}.csv", given)) for n, given in enumerate((rows, sorted(rows)))
+    )
+    assert one.content == other.content
+    assert np.array_equal(one.values, other.values)
+
+
+def test_the_57_features_come_in_their_usual_order(tmp_path: Path) -> None:
+    names = [*reversed(FEATURE_NAMES), "extra"]
+    rows = [[f"{genre}.0000{n}.wav", genre, *range(58)] for n, genre in enumerate(("blues", "rock"))]
+    features = read_features_csv(write(tmp_path / "table.csv", rows, ["filename", "label", *names]))
+    assert features.names == (*FEATURE_NAMES, "extra")
+    assert features.values[0].tolist() == [*reversed(range(57)), 57]
+
+
+def test_equal_values_are_the_same_recording(tmp_path: Path) -> None:
+    rows = tracks()
+    rows[0][2:4] = rows[1][2:4]
+    features = read_features_csv(write(tmp_path / "table.csv", rows))
+    assert len(set(features.table.content)) == 7
+    assert "different labels" in features.notices[0]
+
+
+def test_artist_and_split_are_used(tmp_path: Path) -> None:
+    rows = [[*row, f"artist {i // 2}", "train" if i else ""] for i, row in enumerate(tracks())]
+    features = read_features_csv(write(tmp_path / "table.csv", rows, [*HEADER, "artist", "split"]))
+    assert features.names == ("tempo", "rms_mean")
+    by_name = dict(zip(features.table.names, features.table.artist, strict=True))
+    assert by_name["rock.00007.wav"] == by_name["blues.00006.wav"] == "artist 0"
+    assert features.table.split.count(None) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda rows: rows[1].__setitem__(2, "fast"), "line 3: tempo is fast, not a finite number"),
+        (lambda rows: rows[1].__setitem__(2, "nan"), "line 3: tempo is nan, not a finite number"),
+        (lambda rows: rows[1].pop(), "line 3 has 4 fields and the header 5"),
+        (lambda rows: rows.append(rows[0]), "line 10 names the same file as line 2"),
+        (lambda rows: rows[2].__setitem__(0, ""), "line 4 has no filename"),
+        (lambda rows: rows.clear(), "has no rows below its header"),
+        (lambda rows: [row.__setitem__(4, "rock") for row in rows], "has a single class, rock"),
+    ],
+)
+def test_faults_are_told_with_their_line(change, sentence: str, tmp_path: Path) -> None:
+    rows = tracks()
+    change(rows)
+    with pytest.raises(DataError, match=sentence):
+        read_features_csv(write(tmp_path / "table.csv", rows))
+
+
+def test_pieces_that_disagree_are_told(tmp_path: Path) -> None:
+    rows = tracks(pieces=2)
+    rows[1][4] = "blues"
+    with pytest.raises(DataError, match="line 3 says otherwise than line 2"):
+        read_features_csv(write(tmp_path / "table.csv", rows))
+
+
+@pytest.mark.parametrize(
+    ("header", "sentence"),
+    [
+        (["file", "length", "tempo", "rms_mean", "label"], "has no column filename"),
+        (["filename", "length", "tempo", "tempo", "label"], "two columns named tempo"),
+        (["filename", "length", "artist", "split", "label"], "no column besides"),
+    ],
+)
+def test_other_headers_are_told(header: list[str], sentence: str, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=sentence):
+        read_features_csv(write(tmp_path / "table.csv", tracks(), header))
+
+
+def test_other_files_are_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"set data\.csv"):
+        read_features_csv(tmp_path / "missing.csv")
+    (tmp_path / "binary.csv").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(DataError, match="not UTF-8"):
+        read_features_csv(tmp_path / "binary.csv")
+
+
+@pytest.mark.real_audio
+def test_the_published_table(shared_audio: Path) -> None:
+    features = read_features_csv(shared_audio.parent / "tables" / "gtzan_features_30_sec.csv")
+    assert features.values.shape == (1000, 57)
+    assert features.names == FEATURE_NAMES
+    assert len(set(features.table.content)) < 1000  # GTZAN's exact replicas
+    deal = FaultFilteredProtocol().deal(features.table)
+    assert [len(deal.side(side)) for side in ("train", "val", "test")] == [443, 197, 290]
+    folds = [KFoldProtocol(fold=fold, n_folds=10).deal(features.table).test for fold in range(10)]
+    assert np.array_equal(np.sort(np.concatenate(folds)), np.arange(1000))
