@@ -10,15 +10,28 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from genre.commands.arguments import Arguments, split_arguments
+
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 T = TypeVar("T")
 
-PATH_SETTINGS = ("data.root", "data.store_dir", "data.csv", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
+PATH_SETTINGS = (
+    "data.root",
+    "data.store_dir",
+    "data.csv",
+    "ckpt",
+    "input",
+    "live.device",
+    "denoise.noise_file",
+    "hydra.run.dir",
+    "hydra.sweep.dir",
+)
 
 
 _failures: list[Exception] = []
+_arguments = Arguments((), (), {})
 
 
 def command(task: Callable[[DictConfig], T]) -> Callable[[DictConfig], T | None]:
@@ -44,11 +57,29 @@ def command(task: Callable[[DictConfig], T]) -> Callable[[DictConfig], T | None]
     return body
 
 
-def guarded(main: Callable[[], Any]) -> None:
+def plain_arguments() -> Arguments:
+    """Return the arguments of this command that Hydra has not seen: see :func:`guarded`."""
+    return _arguments
+
+
+def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: Sequence[str] = ()) -> None:
     """Run a Hydra command; print one sentence and exit with status 1 for what the user can mend.
 
     ``HYDRA_FULL_ERROR=1`` or ``debug=true`` shows the traceback instead.
+
+    Parameters
+    ----------
+    main
+        The command.
+    takes_files
+        Whether arguments may be file names; :func:`plain_arguments` has them then.
+    may_repeat
+        Settings that may be given several times; those that were are in :func:`plain_arguments` too.
     """
+    global _arguments  # noqa: PLW0603  what Hydra must not see has to reach the task past Hydra
+    if takes_files:
+        _arguments = split_arguments(sys.argv[1:], may_repeat=may_repeat)
+        sys.argv = [sys.argv[0], *_arguments.settings]
     sys.argv = [sys.argv[0], *map(quote_path, sys.argv[1:])]
     whole = bool(os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0") or "debug=true" in sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets the errors come here instead of being printed by Hydra

@@ -109,7 +109,7 @@ def confusion_matrix_figure(
         _draw_matrix(axes, matrix, names, cell)
         accuracy = np.trace(matrix) / max(matrix.sum(), 1)
         axes.set_title(
-            f"{_plain(title)}: {np.trace(matrix)} of {matrix.sum()} right ({100 * accuracy:.1f} %)", fontsize=11
+            f"{plain(title)}: {np.trace(matrix)} of {matrix.sum()} right ({100 * accuracy:.1f} %)", fontsize=11
         )
     colours = ScalarMappable(norm=matplotlib.colors.Normalize(0, 1), cmap="Blues")
     bar = body.colorbar(colours, ax=list(panels), shrink=0.8, aspect=35, pad=0.01)
@@ -194,7 +194,7 @@ def _draw_curve(axes: Axes, name: str, points: Sequence[tuple[float, float]]) ->
         linewidth=1.8,
         marker="o" if len(points) <= 30 else None,
         markersize=3.5,
-        label=_plain(name.replace("/", " ").replace("_", " "), 30),
+        label=plain(name.replace("/", " ").replace("_", " "), 30),
     )
 
 
@@ -241,7 +241,7 @@ def per_class_figure(levels: Mapping[str, Sequence[ClassScores]], heading: Headi
     panels = body.subplots(1, len(levels), squeeze=False)[0]
     for axes, (title, of_level) in zip(panels, levels.items(), strict=True):
         _draw_class_bars(axes, [of_level[k] for k in order])
-        axes.set_title(_plain(title), fontsize=11)
+        axes.set_title(plain(title), fontsize=11)
     handles, names = panels[0].get_legend_handles_labels()
     body.legend(handles[::-1], names[::-1], loc="outside lower center", ncols=3, fontsize=9, frameon=False)
     return figure
@@ -329,7 +329,7 @@ def leakage_bars_figure(
     chance
         Drawn as a line: accuracy of guessing.
     """
-    names = [_plain(row.name, 34) + ("\nLEAKED" if row.leaky else "") for row in rows]
+    names = [plain(row.name, 34) + ("\nLEAKED" if row.leaky else "") for row in rows]
     width = 6.6 + 0.085 * max((len(line) for name in names for line in name.split("\n")), default=0)
     figure, body = _canvas(width, 0.62 * len(rows) + 0.95, subject, Heading(dataset, "", leaky=False), line=dataset)
     axes = body.subplots()
@@ -428,7 +428,7 @@ def _canvas(
         head.text(
             0.12 / width,
             1 - at / head_height,
-            _plain(text, fitting),
+            plain(text, fitting),
             va="top",
             fontsize=size,
             fontweight=weight,
@@ -444,7 +444,7 @@ def _quiet(axes: Axes) -> None:
     axes.tick_params(labelsize=9)
 
 
-def _plain(text: str, longest: int = 60) -> str:
+def plain(text: str, longest: int = 60) -> str:
     """Shorten a text in its middle, and keep matplotlib from reading dollar signs as formulas."""
     text = " ".join(text.split())
     if len(text) > longest:
@@ -455,4 +455,4 @@ def _plain(text: str, longest: int = 60) -> str:
 
 def _name(label: str) -> str:
     """Name of a class as it stands at an axis."""
-    return _plain(label, 24)
+    return plain(label, 24)
