@@ -118,7 +118,9 @@ class LiveRun:
         plots = {"timeline", *wanted_plots(cfg)} | ({"denoise"} if self._seconds is not None else set())
         self._plots = plots
         self._pictures = Pictures(self._rate, tuple(plots))
-        self._history = VerdictHistory(len(classifier.labels), cfg.live.hop_sec)
+        self._history = VerdictHistory(
+            len(classifier.labels), cfg.live.hop_sec, classifier.window / classifier.clips.sample_rate
+        )
         self._denoiser = denoiser
         self._last_shown = 0.0
         self._last_said = ""
@@ -220,7 +222,7 @@ class LiveRun:
             counted += [f"unsure {books.n_unsure}"] * bool(books.n_unsure)
             counted += [f"silence {books.n_silent}"] * bool(books.n_silent)
             lines.append(f"verdicts: {', '.join(counted)}")
-        p95 = books.latency(95)
+        p95 = books.latency(95) if self._source.real_time else None
         latency = f", latency {1000 * p95:.0f} ms (p95)" if p95 is not None else ""
         lost = f", {books.lost_seconds:.2f} s lost" if books.lost_seconds else ", nothing lost"
         lines.append(f"heard {books.seconds:.1f} s{lost}{latency}, real-time factor {books.real_time_factor:.3f}")

@@ -82,17 +82,20 @@ class VerdictHistory:
         Genres.
     hop_sec
         Seconds from verdict to verdict.
+    window_sec
+        Seconds that the first verdict rests on.
     """
 
-    def __init__(self, n_classes: int, hop_sec: float) -> None:
+    def __init__(self, n_classes: int, hop_sec: float, window_sec: float) -> None:
         self._overview = Overview(n_classes)
         self._hop_sec = hop_sec
+        self._window_sec = window_sec
         self._first: float | None = None
 
     def add(self, seconds: float, probabilities: NDArray[np.float64]) -> None:
         """Take the next verdict."""
         if self._first is None:
-            self._first = seconds - self._hop_sec
+            self._first = seconds
         self._overview.add(probabilities[:, np.newaxis])
 
     @property
@@ -103,8 +106,10 @@ class VerdictHistory:
     @property
     def edges(self) -> NDArray[np.float64]:
         """Where each stretch begins, and the end of the last, in seconds, shape (n + 1,)."""
+        first = self._first or 0.0
         width = self._hop_sec * self._overview.per_mean
-        return (self._first or 0.0) + width * np.arange(self._overview.columns.shape[1] + 1)
+        ends = first - self._hop_sec + width * np.arange(1, self._overview.columns.shape[1] + 1)
+        return np.concatenate([[first - self._window_sec], ends])
 
 
 def _drawable(view: SpectrogramOverview) -> Spectrogram:

@@ -125,7 +125,7 @@ def _draw_shares(axes: Axes, timeline: Timeline) -> None:
     named = [int(k) for k in np.argsort(-mean, kind="stable")[:MOST_NAMED]]
     shares = [timeline.probabilities[:, k] for k in named]
     names = [plain(timeline.labels[k], 24) for k in named]
-    colours: list[Any] = [matplotlib.colormaps["tab10"](k % 10) for k in named]
+    colours: list[Any] = [_colour(k) for k in named]
     if len(mean) > len(named):
         shares.append(1 - np.sum(shares, axis=0))
         names.append("all others")
@@ -141,6 +141,11 @@ def _draw_shares(axes: Axes, timeline: Timeline) -> None:
     axes.legend(handles[::-1], texts[::-1], loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize=9, frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=9)
+
+
+def _colour(number: int) -> Any:
+    """Return the colour of a class; the grey among the ten is left to the rest."""
+    return "#2f2f2f" if number % 10 == 7 else matplotlib.colormaps["tab10"](number % 10)
 
 
 def _draw_spectrogram(axes: Axes, spectrogram: Spectrogram, *, peak: float) -> Any:

@@ -12,6 +12,9 @@ from genre.features.filters import hz_to_mel, mel_to_hz
 from genre.features.spectrogram import LogMel
 
 
+SAMPLES_AT_ONCE = 1 << 14
+
+
 class FrameStream:
     """Frames of a log-mel spectrogram, each as soon as its last sample is there.
 
@@ -143,10 +146,18 @@ class SpectrogramOverview:
         self._stream = FrameStream(LogMel(sample_rate=sample_rate, n_mels=96))
         self._overview = Overview(96)
         self._seconds_per_frame = self._stream.frontend.hop_length / sample_rate
+        self._waiting: list[NDArray[np.float32]] = []
 
     def push(self, samples: NDArray[np.float32]) -> None:
         """Take some more samples, shape (n,)."""
-        self._overview.add(self._stream.push(samples))
+        self._waiting.append(samples)
+        if sum(map(len, self._waiting)) >= SAMPLES_AT_ONCE:
+            self._look()
+
+    def _look(self) -> None:
+        """Add what has been gathered: many samples at once cost much less than a few at a time."""
+        self._overview.add(self._stream.push(np.concatenate([np.zeros(0, np.float32), *self._waiting])))
+        self._waiting.clear()
 
     @property
     def band_hz(self) -> NDArray[np.float64]:
@@ -157,11 +168,13 @@ class SpectrogramOverview:
     @property
     def levels(self) -> NDArray[np.float32]:
         """Levels in dB, shape (bands, columns)."""
+        self._look()
         return self._overview.columns
 
     @property
     def seconds(self) -> float:
         """Time that the columns cover."""
+        self._look()
         return float(self._overview.columns.shape[1] * self._overview.per_mean * self._seconds_per_frame)
 
 

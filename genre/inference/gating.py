@@ -51,7 +51,7 @@ class NoiseReduce(Denoiser):
         ):
             if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
                 raise ConfigError(f"denoise.{name}={value} is out of range; choose between {least:g} and {most:g}")
-        self.lead_in = lead_in_samples(noise_sec, sample_rate, noise, shortest=4096)
+        self.lead_in = lead_in_samples(noise_sec, sample_rate, noise, shortest=2048)
         self._sample_rate = sample_rate
         self._strength = strength
         self._block = round(block_sec * sample_rate)

@@ -31,12 +31,15 @@ class Source(ABC):
         In Hz.
     failure : str
         Why it ended before its time, as one sentence; else empty.
+    real_time : bool
+        Whether a second of it takes a second.
     n_overflows : int
         How often the system had lost sound before it came here.
     """
 
     sample_rate: int
     failure: str = ""
+    real_time: bool = True
     n_overflows: int = 0
 
     def __init__(self, sample_rate: int) -> None:
@@ -88,7 +91,7 @@ class FileSource(Source):
     def __init__(self, path: str | os.PathLike[str], *, real_time: bool, block_sec: float = 0.01) -> None:
         self._blocks = AudioBlocks(path)
         super().__init__(self._blocks.sample_rate)
-        self._real_time = real_time
+        self.real_time = real_time
         self._block = max(1, round(block_sec * self.sample_rate))
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._play, name="file source", daemon=True)
@@ -119,7 +122,7 @@ class FileSource(Source):
 
     def _write(self, block: NDArray[np.float32], due: float) -> bool:
         """Write a block when it is due, or when there is room; return whether to go on."""
-        if self._real_time:
+        if self.real_time:
             self._stopped.wait(max(0.0, due - time.perf_counter()))
         else:
             while not self.ring.wait_for_room(len(block), timeout=0.1) and not self._stopped.is_set():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -64,8 +65,11 @@ class Listener(ABC):
         self.hop = hop
 
     @abstractmethod
-    def push(self, samples: NDArray[np.float32]) -> list[Heard]:
-        """Take some more samples, shape (n,), and return what there is to say after them."""
+    def push(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
+        """Take some more samples, shape (n,), and say what there is to say after them, one thing after the other.
+
+        The one who listens may call :meth:`forget` in between, and has to take everything.
+        """
 
     @abstractmethod
     def forget(self) -> None:
@@ -89,17 +93,12 @@ class WindowListener(Listener):
         self._predictor = predictor
         self._cutter = ClipCutter(spec)
 
-    def push(self, samples: NDArray[np.float32]) -> list[Heard]:
-        """Take some more samples and return one answer for every window that is whole now."""
+    def push(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
+        """Take some more samples and give one answer for every window that is whole now."""
         windows, starts = self._cutter.push(samples)
-        if not len(windows):
-            return []
-        windows = np.ascontiguousarray(windows)
-        answers = self._predictor.probabilities(windows)
-        return [
-            Heard(int(start) + self.window, answer, level_db(window if start == 0 else window[-self.hop :]))
-            for window, start, answer in zip(windows, starts, answers, strict=True)
-        ]
+        answers = self._predictor.probabilities(np.ascontiguousarray(windows)) if len(windows) else ()
+        for window, start, answer in zip(windows, starts, answers, strict=True):
+            yield Heard(int(start) + self.window, answer, level_db(window if start == 0 else window[-self.hop :]))
 
     def forget(self) -> None:
         """Do nothing: each window stands by itself."""
@@ -140,16 +139,14 @@ class CarriedListener(Listener):
         self._floor = TopDb(self._frontend.top_db, self._model.input_shape[1])
         self._state = self._model.initial_state()
 
-    def push(self, samples: NDArray[np.float32]) -> list[Heard]:
-        """Take some more samples and return the answers that are due."""
+    def push(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
+        """Take some more samples and give the answers that are due."""
         self._waiting = np.concatenate([self._waiting, samples])
-        heard = []
         while len(self._waiting) >= self._wanted:
             now, self._waiting = self._waiting[: self._wanted], self._waiting[self._wanted :]
             self._end += len(now)
             self._wanted = self.hop
-            heard.append(Heard(self._end, self._answer(now), level_db(now)))
-        return heard
+            yield Heard(self._end, self._answer(now), level_db(now))
 
     def _answer(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
         frames = torch.from_numpy(self._floor(self._frames.push(samples)))[None, None]
