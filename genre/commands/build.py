@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
@@ -21,8 +21,17 @@ from genre.data.preparation import Progress
 from genre.errors import ConfigError, near_names
 from genre.models.base import GenreModule
 
-NOT_SHAPING = ("store_dir", "jobs", "in_memory", "root", "source")
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
+
+NOT_SHAPING = ("store_dir", "jobs", "in_memory", "root", "source", "csv")
 """Settings of data that say where things are or how fast they go; the audio itself counts by its content."""
+
+TRAINING_GROUPS = ("protocol", "frontend", "model", "optimizer", "scheduler", "trainer", "callbacks", "seed")
+"""Settings beside the data that shape a trained network."""
+
+CLASSICAL_GROUPS = ("protocol", "frontend", "scaler", "transform", "classifier", "search", "seed")
+"""Settings beside the data that shape a classical model."""
 
 MONITORED = ("val/loss", "val/clip_accuracy", "val/track_accuracy")
 
@@ -79,6 +88,24 @@ def build_model(cfg: DictConfig, datamodule: GenreDataModule) -> GenreModule:
     return model
 
 
+def build_search(cfg: DictConfig) -> tuple[Pipeline, dict[str, list[Any]]]:
+    """Return the pipeline of a configuration, and the grid to tune it over: name (``"classifier.C"``) -> values.
+
+    Raises
+    ------
+    ConfigError
+        If a grid names a setting that its step does not have.
+    """
+    from genre.classical.search import CLASSIFIER, SCALER, TRANSFORM, build_pipeline, check_grid
+
+    steps = {name: instantiate(cfg[name].estimator, _convert_="all") for name in (SCALER, TRANSFORM, CLASSIFIER)}
+    pipeline = build_pipeline(steps[SCALER], steps[TRANSFORM], steps[CLASSIFIER], seed=cfg.seed)
+    grids: Any = {name: OmegaConf.to_container(cfg[name].grid, resolve=True) for name in steps}
+    grid = {f"{step}.{name}": values for step, values_of in grids.items() for name, values in values_of.items()}
+    check_grid(pipeline, grid)
+    return pipeline, grid
+
+
 def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     """Return the trainer of a configuration, which writes ``best.ckpt`` and ``last.ckpt`` into ``folder``.
 
@@ -131,12 +158,13 @@ def _loggers(cfg: DictConfig, folder: Path) -> Sequence[Logger]:
     return [TensorBoardLogger(save_dir=folder, name="", version="tensorboard", default_hp_metric=False)]
 
 
-def config_hash(cfg: DictConfig, store_name: str) -> str:
+def config_hash(cfg: DictConfig, store_name: str, groups: Sequence[str] = TRAINING_GROUPS) -> str:
     """Return a hash of all that shapes the result of a run: its settings and the content of its audio."""
     parts: dict[str, Any] = {}
-    for group in ("protocol", "frontend", "model", "optimizer", "scheduler", "trainer", "callbacks", "seed"):
+    for group in groups:
         value = cfg[group]
         parts[group] = OmegaConf.to_container(value, resolve=True) if isinstance(value, DictConfig) else value
     data = OmegaConf.masked_copy(cfg.data, [name for name in cfg.data if name not in NOT_SHAPING])
     parts["data"] = OmegaConf.to_container(data, resolve=True)
+    parts.get("search", {}).pop("jobs", None)
     return digest([parts, store_name])[:16]

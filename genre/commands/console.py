@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -75,3 +75,19 @@ def preparation_bar() -> Iterator[PreparationProgress]:
     if last != (0, 0):
         seconds = time.perf_counter() - started
         say(f"prepared {last[1]} clips of {last[0]} tracks in {seconds:.1f} s")
+
+
+@contextmanager
+def work_bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """Show how far a piece of work is, with the time left; yields what to call with (pieces done, pieces in all)."""
+    bar = Progress(
+        TextColumn("[progress.description]{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+    )
+    task = bar.add_task(what, total=None)
+    with bar:
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from genre.commands.arguments import Arguments, split_arguments
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
-
-T = TypeVar("T")
 
 PATH_SETTINGS = (
     "data.root",
@@ -30,29 +29,37 @@ PATH_SETTINGS = (
 )
 
 
+FAILURE_FILE = "failed.txt"
+"""In the folder of a job of a multirun that failed: the sentence that says why."""
+
 _failures: list[Exception] = []
 _arguments = Arguments((), (), {})
 
 
-def command(task: Callable[[DictConfig], T]) -> Callable[[DictConfig], T | None]:
+def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], float | None]:
     """Make a function of a configuration the body of a command: :func:`guarded` reports its error, in its own words.
 
-    Goes between ``hydra.main`` and the function. In a multirun the error is left to Hydra, so that the job counts as
-    failed.
+    Goes between ``hydra.main`` and the function. In a multirun a failed job does not stop the others: its folder gets a
+    ``failed.txt``, it counts as NaN for a sweeper that optimises, and the command as a whole fails when all are done.
     """
 
     @functools.wraps(task)
-    def body(cfg: DictConfig) -> T | None:
+    def body(cfg: DictConfig) -> float | None:
         from hydra.core.hydra_config import HydraConfig
         from hydra.types import RunMode
 
+        hydra = HydraConfig.get()
+        failure = Path(hydra.runtime.output_dir) / FAILURE_FILE
+        if hydra.mode is not RunMode.RUN:
+            failure.unlink(missing_ok=True)
         try:
             return task(cfg)
         except Exception as error:
-            if HydraConfig.get().mode is not RunMode.RUN:
-                raise
             _failures.append(error)
-            return None
+            if hydra.mode is RunMode.RUN:
+                return None
+            _report_failed_job(error, failure)
+            return float("nan")
 
     return body
 
@@ -60,6 +67,25 @@ def command(task: Callable[[DictConfig], T]) -> Callable[[DictConfig], T | None]
 def plain_arguments() -> Arguments:
     """Return the arguments of this command that Hydra has not seen: see :func:`guarded`."""
     return _arguments
+
+
+def _report_failed_job(error: Exception, file: Path) -> None:
+    import logging
+
+    from genre.commands.console import say
+
+    sentence = explain(error, sys.argv[1:])
+    if sentence is None:
+        sentence = " ".join(f"{type(error).__name__}: {error}".split())
+        logging.getLogger("genre").exception("this job failed, and it is not the user's fault", exc_info=error)
+    say(f"this job failed, the others go on: {sentence}", style="red")
+    with contextlib.suppress(OSError):
+        file.write_text(f"{sentence}\n", encoding="utf-8")
+
+
+def fail_with(error: Exception) -> None:
+    """Let :func:`guarded` end the command with this error instead of those of single jobs."""
+    _failures[:] = [error]
 
 
 def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: Sequence[str] = ()) -> None:

@@ -137,7 +137,7 @@ def results_folder() -> Path:
 
     folder = Path(HydraConfig.get().runtime.output_dir)
     if folder.resolve() != Path.cwd().resolve():
-        return folder
+        return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     return Path("inference") / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from genre.audio.files import shown
 from genre.commands.listing import Answer
-from genre.evaluation.plots import save_png
+from genre.evaluation.canvas import save_png
 from genre.evaluation.timeline import Spectrogram, Timeline, denoise_figure, timeline_figure
 from genre.inference.frames import Overview, SpectrogramOverview
 

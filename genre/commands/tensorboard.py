@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from genre.audio.decode import load
@@ -20,6 +22,7 @@ from genre.evaluation.calibration import reliability
 from genre.evaluation.metrics import class_scores, confusion_matrix
 from genre.evaluation.predictions import Predictions, track_level
 from genre.evaluation.report import RunInfo, RunReport, heading
+from genre.evaluation.trials import TrialRow
 
 CLIPS_SHOWN = 4
 """Clips a kind: rightly and wrongly classified."""
@@ -32,8 +35,20 @@ def log_settings(logger: Logger, cfg: DictConfig) -> None:
         logger.experiment.add_text("config", "```yaml\n" + text + "```")
 
 
-def log_results(logger: Logger, cfg: DictConfig, report: RunReport, sides: Mapping[str, Predictions]) -> None:
-    """Write the pictures of the evaluation, and settings with validation and test figures for the HParams tab."""
+def log_results(
+    logger: Logger, settings: Mapping[str, Any], report: RunReport, sides: Mapping[str, Predictions]
+) -> None:
+    """Write the pictures of the evaluation, and settings with validation and test figures for the HParams tab.
+
+    Parameters
+    ----------
+    logger
+        Anything but a TensorBoard logger is passed over.
+    settings
+        Name -> plain value, as :func:`hyperparameters` returns them.
+    report, sides
+        The figures, and what they are of.
+    """
     if not isinstance(logger, TensorBoardLogger):
         return
     writer = logger.experiment
@@ -53,13 +68,29 @@ def log_results(logger: Logger, cfg: DictConfig, report: RunReport, sides: Mappi
         for name, value in metrics.as_dict().items()
         if isinstance(value, int | float)
     }
-    settings = hyperparameters(cfg, report.info)
     # into the run's own file, so that one run is one row
-    for summary in hparams(settings, figures):  # type: ignore[no-untyped-call]
+    for summary in hparams(dict(settings), figures):  # type: ignore[no-untyped-call]
         writer.file_writer.add_summary(summary)
     for name, value in figures.items():
         writer.add_scalar(name, value)
     writer.flush()
+
+
+def log_trials(logger: Logger, trials: Sequence[TrialRow], *, score: str) -> None:
+    """Write the score of every trial of a search as a curve, and each trial as a row of the HParams tab."""
+    if not isinstance(logger, TensorBoardLogger):
+        return
+    for number, trial in enumerate(trials, start=1):
+        if trial.fault:
+            continue
+        logger.experiment.add_scalar(f"trials/{score}", trial.score, number)
+        if trial.parameters:
+            with SummaryWriter(Path(logger.log_dir) / f"trial_{number:03}") as writer:
+                settings = {"trial": number, **_flat(dict(trial.parameters))}
+                for summary in hparams(settings, {f"trial/{score}": trial.score}):  # type: ignore[no-untyped-call]
+                    writer._get_file_writer().add_summary(summary)
+                writer.add_scalar(f"trial/{score}", trial.score)
+    logger.experiment.flush()
 
 
 def log_clips(logger: Logger, datamodule: GenreDataModule, predictions: Predictions | None) -> None:
@@ -121,6 +152,12 @@ def hyperparameters(cfg: DictConfig, info: RunInfo) -> dict[str, Any]:
     front_end = str(cfg.frontend._target_).rpartition(".")[2]
     facts = {"data": info.dataset, "front_end": front_end, "model": info.model, "protocol": info.protocol}
     return {**facts, "seed": info.seed, **flat}
+
+
+def classical_hyperparameters(info: RunInfo, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the HParams tab shows of a classical run: what it is, and what tuning chose."""
+    facts = {"data": info.dataset, "model": info.model, "protocol": info.protocol, "seed": info.seed}
+    return {**facts, **_flat(dict(chosen), "chosen")}
 
 
 def _flat(node: Any, prefix: str = "") -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from genre.commands import tensorboard
 from genre.commands.build import build_datamodule, build_model, build_trainer, config_hash
 from genre.commands.callbacks import History
 from genre.commands.console import console, preparation_bar, say
+from genre.commands.runs import finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.store import write_quarantine
 from genre.errors import CheckpointError, ConfigError, near_names
@@ -52,24 +53,20 @@ def run(cfg: DictConfig) -> float | None:
     folder = output_folder()
     composed = composition(cfg)
     cfg = composed.cfg
-    for name in missing_settings(cfg):
-        raise ConfigError(f"{name} is not set; add {name}=... to the command")
+    require_settings(cfg)
     _quiet()
     with preparation_bar() as progress:
         datamodule = build_datamodule(cfg, progress=progress, say=say)
         seed_everything(cfg.seed, workers=True, verbose=False)
         job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
         datamodule.prepare_data()
+    if cfg.mode == "fit":
+        done = finished_run(folder, config_hash(cfg, datamodule.store_name))
+        if done is not None:
+            return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
     _tell_data(datamodule, folder)
     return job.fit() if cfg.mode == "fit" else job.test()
-
-
-def output_folder() -> Path:
-    """Return the folder of this run, which Hydra has made."""
-    from hydra.core.hydra_config import HydraConfig
-
-    return Path(HydraConfig.get().runtime.output_dir)
 
 
 @dataclass(frozen=True)
@@ -107,17 +104,6 @@ def composition(cfg: DictConfig) -> Composition:
         cfg = OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name != "hydra"])
     shaping = tuple(override for override in asked if override.partition("=")[0] not in ("ckpt", "mode", "debug"))
     return Composition(cfg, shaping, str(choices.model))
-
-
-def missing_settings(node: DictConfig, prefix: str = "") -> Iterator[str]:
-    """Yield the names of settings that have to be given and are not."""
-    for key in map(str, node):
-        if OmegaConf.is_interpolation(node, key):
-            continue
-        if OmegaConf.is_missing(node, key):
-            yield f"{prefix}{key}"
-        elif isinstance(node[key], DictConfig):
-            yield from missing_settings(node[key], f"{prefix}{key}.")
 
 
 def merge_overrides(earlier: Sequence[str], later: Sequence[str], groups: set[str]) -> list[str]:
@@ -258,7 +244,7 @@ class Job:
         )
         OmegaConf.save(self.cfg, self.folder / "config.yaml", resolve=True)
         for logger in self.parts.trainer.loggers:
-            tensorboard.log_results(logger, self.cfg, report, sides)
+            tensorboard.log_results(logger, tensorboard.hyperparameters(self.cfg, info), report, sides)
             tensorboard.log_clips(logger, self.datamodule, sides["test"])
             logger.finalize("success")
         console.print(summary(report, facts={"checkpoint": str(checkpoint)}))
@@ -310,8 +296,7 @@ def _tell_data(datamodule: GenreDataModule, folder: Path) -> None:
         f"data {datamodule.catalogue.name}: {len(datamodule.tracks)} tracks, {len(datamodule.arrays.label)} clips, "
         f"{len(datamodule.labels)} classes; protocol {datamodule.protocol.name}: tracks in {sides}"
     )
-    for notice in datamodule.notices:
-        say(f"note: {notice}", style="yellow")
+    tell_notices(datamodule.notices)
     labels = {track.file: track.label for track in datamodule.catalogue.tracks}
     write_quarantine(folder / "quarantine.csv", datamodule.quarantined, labels)
 

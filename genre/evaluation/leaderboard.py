@@ -43,6 +43,8 @@ CSV_COLUMNS = (
     "n_tracks",
     "parameters",
     "train_seconds",
+    "chosen",
+    "failed",
 )
 
 
@@ -52,6 +54,22 @@ class FoundRuns:
 
     runs: tuple[RunReport, ...]
     notices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FailedRun:
+    """A run that came to nothing.
+
+    Parameters
+    ----------
+    name
+        Of the run.
+    fault
+        The sentence that says why.
+    """
+
+    name: str
+    fault: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,12 @@ class Standing:
     def track_accuracy(self) -> Spread | None:
         """Test accuracy over tracks."""
         return self.test(lambda metrics: metrics.track_accuracy)
+
+    @property
+    def chosen(self) -> str:
+        """What tuning chose, ``C=10, gamma=0.1``; of several runs, each different choice once."""
+        texts = (", ".join(f"{name}={value}" for name, value in run.chosen.items()) for run in self.runs)
+        return "; ".join(dict.fromkeys(filter(None, texts)))
 
     @property
     def interval(self) -> tuple[float, float, str] | None:
@@ -190,19 +214,29 @@ def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
     return tuple(sorted(standings, key=_rank))
 
 
-def write_leaderboard(folder: Path, standings: Sequence[Standing]) -> None:
+def write_leaderboard(folder: Path, standings: Sequence[Standing], failed: Sequence[FailedRun] = ()) -> None:
     """Write ``leaderboard.csv`` and ``leaderboard.md`` to ``folder``, each atomically.
+
+    Parameters
+    ----------
+    folder
+        Made if it is not there.
+    standings
+        The lines of the table.
+    failed
+        Runs that came to nothing; they stand at the end with the reason.
 
     Raises
     ------
     DataError
         When a file cannot be written.
     """
-    write_csv(folder / "leaderboard.csv", itertools.chain([CSV_COLUMNS], map(_csv_row, standings)))
-    write_text(folder / "leaderboard.md", markdown(standings))
+    rows = itertools.chain([CSV_COLUMNS], map(_csv_row, standings), map(_failed_row, failed))
+    write_csv(folder / "leaderboard.csv", rows)
+    write_text(folder / "leaderboard.md", markdown(standings, failed))
 
 
-def markdown(standings: Sequence[Standing]) -> str:
+def markdown(standings: Sequence[Standing], failed: Sequence[FailedRun] = ()) -> str:
     """Return the leaderboard as Markdown that also reads well in a terminal."""
     lines = ["# Leaderboard", ""]
     for (leaky, dataset, protocol), members in itertools.groupby(standings, key=_comparable):
@@ -210,6 +244,9 @@ def markdown(standings: Sequence[Standing]) -> str:
         if leaky:
             lines += [f"**{LEAK_WARNING.capitalize()}. Do not compare with the other tables.**", ""]
         lines += [*_table(list(members)), ""]
+    if failed:
+        rows = [("run", "why"), *((_cell(run.name), _cell(run.fault)) for run in failed)]
+        lines += ["## Failed", "", *_aligned(rows, right=False), ""]
     lines += [
         "± is the standard deviation over runs (seeds, folds). The 95 % interval is of track accuracy: over runs",
         "(Student's t) where there are several, else over the tracks of the one run (bootstrap).",
@@ -300,7 +337,14 @@ def _csv_row(standing: Standing) -> Sequence[object]:
         _range([run.test.n_tracks for run in standing.runs if run.test]),
         _range([run.info.parameters for run in standing.runs]),
         mean(seconds),
+        standing.chosen,
+        "",
     )
+
+
+def _failed_row(run: FailedRun) -> Sequence[object]:
+    known = {"model": run.name, "failed": run.fault}
+    return [known.get(column, "") for column in CSV_COLUMNS]
 
 
 def _table(standings: Sequence[Standing]) -> Iterator[str]:
@@ -317,11 +361,29 @@ def _table(standings: Sequence[Standing]) -> Iterator[str]:
         "s",
     )
     rows = [head, *map(_cells, standings)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    if any(standing.chosen for standing in standings):
+        chosen = ["chosen", *(_cell(standing.chosen) for standing in standings)]
+        rows = [(*row, text) for row, text in zip(rows, chosen, strict=True)]
+    return _aligned(rows, right=True)
+
+
+def _aligned(rows: Sequence[Sequence[str]], *, right: bool) -> Iterator[str]:
+    """Yield the lines of a Markdown table; its first column is flush left, the others too unless ``right``."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    end = ":" if right else "-"
+    rule = ["-" * widths[0], *("-" * (width - 1) + end for width in widths[1:])]
     for row in (rows[0], rule, *rows[1:]):
-        cells = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        others = zip(row[1:], widths[1:], strict=True)
+        cells = [
+            row[0].ljust(widths[0]),
+            *(text.rjust(width) if right else text.ljust(width) for text, width in others),
+        ]
         yield f"| {' | '.join(cells)} |"
+
+
+def _cell(text: str) -> str:
+    """Return a text as a cell of a Markdown table."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def _cells(standing: Standing) -> tuple[str, ...]:
@@ -333,7 +395,7 @@ def _cells(standing: Standing) -> tuple[str, ...]:
     interval = standing.interval
     seconds = float(np.mean([run.info.train_seconds for run in standing.runs]))
     return (
-        " ".join(standing.model.split()).replace("|", "\\|"),
+        _cell(standing.model),
         str(len(standing.runs)),
         text(standing.track_accuracy),
         f"{interval[0]:.3f} to {interval[1]:.3f} ({interval[2]})" if interval else "-",

@@ -14,50 +14,32 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 from numpy.typing import NDArray
 
 from genre.evaluation.calibration import Reliability
-from genre.evaluation.files import atomic
-from genre.evaluation.metrics import LEAK_WARNING, ClassScores
+from genre.evaluation.canvas import (
+    ACCENT,
+    DARK,
+    FAINT,
+    INK,
+    LIGHT,
+    WARNING,
+    Heading,
+    canvas,
+    class_name,
+    plain,
+    quiet,
+    save_png,
+)
+from genre.evaluation.metrics import ClassScores
 
 History = Mapping[str, Sequence[tuple[float, float]]]
 """Name of a curve (``"train/loss"``, ``"val/track_accuracy"``, ``"learning_rate"``) -> its (epoch, value) points."""
 
-DPI = 110
-INK, FAINT, WARNING = "#222222", "#8a8a8a", "#c0182b"
-DARK, LIGHT, ACCENT = "#2b5c8a", "#9dc3e6", "#e07b28"
 SIDE_COLOURS = {"train": FAINT, "val": DARK, "test": ACCENT}
-
-
-@dataclass(frozen=True, slots=True)
-class Heading:
-    """What a picture is of; stands above it.
-
-    Parameters
-    ----------
-    dataset, protocol, model
-        Their names.
-    leaky
-        Whether the protocol leaks: adds the red warning.
-    side
-        ``"val"`` or ``"test"``; empty for a picture of both.
-    """
-
-    dataset: str
-    protocol: str
-    leaky: bool
-    model: str = ""
-    side: str = "test"
-
-    @property
-    def text(self) -> str:
-        """The facts on one line."""
-        side = {"val": "validation"}.get(self.side, self.side)
-        return " · ".join(filter(None, (self.dataset, f"protocol {self.protocol}", self.model, side)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +78,12 @@ def confusion_matrix_figure(
     heading
         What the picture is of.
     """
-    names = [_name(label) for label in labels]
+    names = [class_name(label) for label in labels]
     n_classes = len(names)
     cell = float(np.clip(5.2 / n_classes, 0.36, 0.62))
     margin = 0.45 + 0.08 * max(map(len, names))
     side = n_classes * cell
-    figure, body = _canvas(
+    figure, body = canvas(
         len(matrices) * (side + margin) + 0.9, side + 0.7 * margin + 0.75, "Confusion matrix", heading
     )
     panels = body.subplots(1, len(matrices), squeeze=False)[0]
@@ -167,7 +149,7 @@ def curves_figure(history: History, heading: Heading, *, best_epoch: float | Non
             panels[_panel_of(name)].append(name)
     panels = {title: names for title, names in panels.items() if names}
     n_panels = max(1, len(panels))
-    figure, body = _canvas(max(5.4 * n_panels, 6.5), 4.1, "Training curves", heading)
+    figure, body = canvas(max(5.4 * n_panels, 6.5), 4.1, "Training curves", heading)
     for axes, (title, names) in zip(body.subplots(1, n_panels, squeeze=False)[0], panels.items(), strict=False):
         for name in names:
             _draw_curve(axes, name, history[name])
@@ -218,7 +200,7 @@ def _finish_curves(axes: Axes, title: str, values: NDArray[np.float64]) -> None:
         axes.set_ylim(0, 1.02)
     if title == "learning rate":
         _learning_rate_scale(axes, values)
-    _quiet(axes)
+    quiet(axes)
     axes.grid(color="#e6e6e6", linewidth=0.8)
     axes.legend(fontsize=9, frameon=True, framealpha=0.85, edgecolor="none")
 
@@ -235,9 +217,9 @@ def per_class_figure(levels: Mapping[str, Sequence[ClassScores]], heading: Headi
     """
     first = next(iter(levels.values()))
     order = sorted(range(len(first)), key=lambda k: (first[k].f1, -k))
-    longest = max(len(_name(scores.label)) for scores in first)
+    longest = max(len(class_name(scores.label)) for scores in first)
     width = len(levels) * (4.4 + 0.085 * (longest + 8))
-    figure, body = _canvas(width, 0.30 * len(order) + 1.35, "Scores by class", heading)
+    figure, body = canvas(width, 0.30 * len(order) + 1.35, "Scores by class", heading)
     panels = body.subplots(1, len(levels), squeeze=False)[0]
     for axes, (title, of_level) in zip(panels, levels.items(), strict=True):
         _draw_class_bars(axes, [of_level[k] for k in order])
@@ -260,12 +242,12 @@ def _draw_class_bars(axes: Axes, scores: Sequence[ClassScores]) -> None:
         text = f"{score.f1:.2f}" if score.support else "none here"
         axes.text(1.04, row, text, va="center", fontsize=9, color=INK if score.support else FAINT)
     axes.text(1.04, len(scores) - 0.35, "F1", va="bottom", fontsize=9, fontweight="bold", color=INK)
-    axes.set_yticks(rows, [f"{_name(score.label)}  ({score.support})" for score in scores], fontsize=9)
+    axes.set_yticks(rows, [f"{class_name(score.label)}  ({score.support})" for score in scores], fontsize=9)
     axes.set_xlim(0, 1.02)
     axes.set_ylim(-0.6, len(scores) - 0.4)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.8)
-    _quiet(axes)
+    quiet(axes)
 
 
 def reliability_figure(curve: Reliability, heading: Heading) -> Figure:
@@ -278,7 +260,7 @@ def reliability_figure(curve: Reliability, heading: Heading) -> Figure:
     heading
         What the picture is of.
     """
-    figure, body = _canvas(7.0, 6.1, "Calibration of the clips", heading)
+    figure, body = canvas(7.0, 6.1, "Calibration of the clips", heading)
     top, bottom = body.subplots(2, 1, sharex=True, gridspec_kw={"height_ratios": (3.4, 1)})
     used = curve.count > 0
     left, width = curve.edges[:-1][used], np.diff(curve.edges)[used]
@@ -308,7 +290,7 @@ def reliability_figure(curve: Reliability, heading: Heading) -> Figure:
     bottom.set_xlabel("confidence: probability of the predicted class", fontsize=10)
     bottom.set_xlim(0, 1)
     for axes in (top, bottom):
-        _quiet(axes)
+        quiet(axes)
         axes.grid(color="#e6e6e6", linewidth=0.8)
     return figure
 
@@ -331,7 +313,7 @@ def leakage_bars_figure(
     """
     names = [plain(row.name, 34) + ("\nLEAKED" if row.leaky else "") for row in rows]
     width = 6.6 + 0.085 * max((len(line) for name in names for line in name.split("\n")), default=0)
-    figure, body = _canvas(width, 0.62 * len(rows) + 0.95, subject, Heading(dataset, "", leaky=False), line=dataset)
+    figure, body = canvas(width, 0.62 * len(rows) + 0.95, subject, Heading(dataset, "", leaky=False), line=dataset)
     axes = body.subplots()
     for at, row in enumerate(rows):
         face, edge, hatch = ("#f3c9ce", WARNING, "////") if row.leaky else (DARK, DARK, None)
@@ -359,7 +341,7 @@ def leakage_bars_figure(
     axes.set_xlabel("accuracy, with 95 % interval", fontsize=10)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.8)
-    _quiet(axes)
+    quiet(axes)
     return figure
 
 
@@ -395,64 +377,3 @@ def leakage_bars_png(
 ) -> None:
     """Write :func:`leakage_bars_figure` to ``path``."""
     save_png(leakage_bars_figure(rows, dataset=dataset, subject=subject, chance=chance), path)
-
-
-def save_png(figure: Figure, path: Path) -> None:
-    """Write a figure to a PNG file, atomically; the same figure gives the same bytes.
-
-    Raises
-    ------
-    DataError
-        When the file cannot be written.
-    """
-    canvas = FigureCanvasAgg(figure)  # its own writer draws once; figure.savefig draws twice for the layout's sake
-    with atomic(path) as temporary:
-        canvas.print_png(temporary, metadata={"Software": None})  # type: ignore[no-untyped-call]
-
-
-def _canvas(
-    width: float, height: float, subject: str, heading: Heading, *, line: str | None = None
-) -> tuple[Figure, SubFigure]:
-    """Make a figure with its heading; the part below it is ``width`` (at least 6.5) x ``height`` inches."""
-    width = max(width, 6.5)
-    head_height = 0.80 if heading.leaky else 0.58
-    figure = Figure(figsize=(width, head_height + height), dpi=DPI, facecolor="white", layout="constrained")
-    FigureCanvasAgg(figure)
-    (head,), (body,) = figure.subfigures(2, 1, squeeze=False, height_ratios=(head_height, height))
-    lines = [(subject, 14, "bold", INK), (heading.text if line is None else line, 10, "normal", INK)]
-    if heading.leaky:
-        lines.append((LEAK_WARNING, 10, "bold", WARNING))
-    at = 0.12
-    for text, size, weight, colour in lines:
-        fitting = int(72 * width / (0.58 * size))
-        head.text(
-            0.12 / width,
-            1 - at / head_height,
-            plain(text, fitting),
-            va="top",
-            fontsize=size,
-            fontweight=weight,
-            color=colour,
-        )
-        at += size / 72 * 1.45
-    return figure, body
-
-
-def _quiet(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.set_axisbelow(True)
-    axes.tick_params(labelsize=9)
-
-
-def plain(text: str, longest: int = 60) -> str:
-    """Shorten a text in its middle, and keep matplotlib from reading dollar signs as formulas."""
-    text = " ".join(text.split())
-    if len(text) > longest:
-        end = longest // 3
-        text = f"{text[: longest - end - 1].rstrip()}…{text[-end:].lstrip()}"
-    return text.replace("$", r"\$")
-
-
-def _name(label: str) -> str:
-    """Name of a class as it stands at an axis."""
-    return plain(label, 24)

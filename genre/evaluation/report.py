@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,9 +22,11 @@ from genre.evaluation.predictions import Predictions, track_level
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from genre.evaluation.plots import Heading, History
+    from genre.evaluation.canvas import Heading
+    from genre.evaluation.plots import History
 
 METRICS_FILE = "metrics.json"
+CHOSEN_FILE = "chosen.json"
 PREDICTIONS_FILES = {"val": "predictions_val.csv", "test": "predictions.csv"}
 
 
@@ -77,12 +79,15 @@ class RunReport:
         Its facts.
     val, test
         Its figures; None for a side that was not evaluated.
+    chosen
+        Settings that the run chose itself, by tuning: name -> value; kept in ``chosen.json``.
     """
 
     folder: Path
     info: RunInfo
     val: Metrics | None
     test: Metrics | None
+    chosen: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values in the order of ``metrics.json``."""
@@ -110,14 +115,16 @@ def write_run(
     test: Predictions | None,
     history: History | None = None,
     best_epoch: float | None = None,
+    chosen: Mapping[str, Any] | None = None,
     n_bootstrap: int = N_BOOTSTRAP,
 ) -> RunReport:
     """Evaluate a run and write all its files to ``folder``, each atomically.
 
     Always ``per_class.csv``, ``confusion_matrix.png``, ``per_class.png``, ``reliability.png`` and ``metrics.json``;
     ``predictions.csv`` (test) and ``predictions_val.csv`` for the sides there are, removed for a side there is not, so
-    that they never tell of another evaluation; ``curves.png`` and ``history.csv`` when there is a history. The pictures
-    show the test side, or the validation side when there is no test.
+    that they never tell of another evaluation; ``curves.png`` and ``history.csv`` when there is a history;
+    ``chosen.json`` when the run was tuned. The pictures show the test side, or the validation side when there is no
+    test.
 
     Parameters
     ----------
@@ -131,6 +138,8 @@ def write_run(
         Name of a curve -> its (epoch, value) points (:func:`genre.evaluation.plots.curves_figure`).
     best_epoch
         Epoch the evaluated weights are of; marked in the curves.
+    chosen
+        Settings found by tuning: name -> plain value.
     n_bootstrap
         Resamples of the intervals.
 
@@ -148,7 +157,9 @@ def write_run(
     if not sides:
         raise DataError("there is nothing to evaluate: the run has neither validation nor test predictions")
     figures = {side: evaluate(table, n_bootstrap=n_bootstrap) for side, table in sides.items()}
-    report = RunReport(folder=folder, info=info, val=figures.get("val"), test=figures.get("test"))
+    report = RunReport(
+        folder=folder, info=info, val=figures.get("val"), test=figures.get("test"), chosen=dict(chosen or {})
+    )
     for side, name in PREDICTIONS_FILES.items():
         if side in sides:
             sides[side].write_csv(folder / name)
@@ -159,14 +170,18 @@ def write_run(
     if history:
         write_csv(folder / "history.csv", _history_rows(history))
     _write_pictures(report, sides, history, best_epoch)
-    write_text(
-        folder / METRICS_FILE, json.dumps(report.as_dict(), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
-    )
+    if chosen is not None:
+        _write_json(folder / CHOSEN_FILE, report.chosen)
+    _write_json(folder / METRICS_FILE, report.as_dict())
     return report
 
 
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    write_text(path, json.dumps(values, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
 def read_run(path: Path) -> RunReport:
-    """Read a ``metrics.json``; keys it does not know are ignored.
+    """Read a ``metrics.json``, and the ``chosen.json`` beside it if there is one; keys it does not know are ignored.
 
     Raises
     ------
@@ -177,7 +192,8 @@ def read_run(path: Path) -> RunReport:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise DataError("it does not hold one JSON object")
-        return RunReport(folder=path.parent, info=_info(values), val=_side(values, "val"), test=_side(values, "test"))
+        val, test = _side(values, "val"), _side(values, "test")
+        return RunReport(folder=path.parent, info=_info(values), val=val, test=test, chosen=_chosen(path.parent))
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): check the path") from error
     except (ValueError, DataError) as error:
@@ -221,7 +237,7 @@ def summary(report: RunReport, *, facts: Mapping[str, str] | None = None) -> Ren
 
 def heading(info: RunInfo, side: str) -> Heading:
     """Return what stands over a picture of one side (``"val"``, ``"test"`` or, for both, ``""``) of a run."""
-    from genre.evaluation.plots import Heading
+    from genre.evaluation.canvas import Heading
 
     return Heading(dataset=info.dataset, protocol=info.protocol, leaky=info.leaky, model=info.model, side=side)
 
@@ -281,6 +297,14 @@ def _info(values: Mapping[str, Any]) -> RunInfo:
         config_hash=value("config_hash", str),
         version=value("version", str),
     )
+
+
+def _chosen(folder: Path) -> Mapping[str, Any]:
+    path = folder / CHOSEN_FILE
+    chosen = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not isinstance(chosen, dict):
+        raise DataError(f"its {CHOSEN_FILE} does not hold one JSON object")
+    return chosen
 
 
 def _side(values: Mapping[str, Any], side: str) -> Metrics | None:

@@ -1,6 +1,6 @@
 """Pictures of what was heard when: probabilities over time above the spectrogram, and sound before and after denoising.
 
-Like :mod:`genre.evaluation.plots` these know arrays only, and use no pyplot and no global state.
+Like those of :mod:`genre.evaluation.plots` they know arrays only, and use no pyplot and no global state.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 from numpy.typing import NDArray
 
-from genre.evaluation.plots import DPI, FAINT, INK, plain
+from genre.evaluation.canvas import DPI, FAINT, INK, plain
 
 SHOWN_DB = 80.0
 """Range of levels that is told apart in a spectrogram."""

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from genre.features.filters import hz_to_mel, mel_to_hz
 from genre.features.spectrogram import LogMel
 
-
 SAMPLES_AT_ONCE = 1 << 14
 
 

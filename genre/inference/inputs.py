@@ -42,7 +42,7 @@ class Needs:
 
 
 class ClipInputs:
-    """Spectrograms and features of some clips.
+    """Some clips with their spectrograms and features.
 
     Parameters
     ----------
@@ -55,7 +55,8 @@ class ClipInputs:
     """
 
     def __init__(self, samples: NDArray[np.float32], sample_rate: int, needs: Needs) -> None:
-        self.size = len(samples)
+        self.samples = samples
+        self.sample_rate = sample_rate
         self._spectrograms: dict[str, torch.Tensor] = {}
         self._features: NDArray[np.float32] | None = None
         for key, frontend in needs.frontends.items():
@@ -75,5 +76,5 @@ class ClipInputs:
     def features(self) -> NDArray[np.float32]:
         """The features, shape (B, 57); zeros if nobody needs them."""
         if self._features is None:
-            return np.zeros((self.size, len(FEATURE_NAMES)), np.float32)
+            return np.zeros((len(self.samples), len(FEATURE_NAMES)), np.float32)
         return self._features

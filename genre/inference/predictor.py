@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -16,6 +18,9 @@ from genre.features.spectrogram import FrontEnd, build_frontend
 from genre.inference.inputs import ClipInputs, Needs, key_of
 from genre.models.base import GenreModule
 from genre.models.registry import load_model
+
+if TYPE_CHECKING:
+    from genre.classical.model import ClassicalModel
 
 
 class Predictor(ABC):
@@ -84,6 +89,39 @@ class DeepPredictor(Predictor):
         return probabilities
 
 
+class ClassicalPredictor(Predictor):
+    """A scikit-learn pipeline on features.
+
+    It computes its features itself, since it knows which, and of which version.
+
+    Parameters
+    ----------
+    model
+        As :func:`genre.classical.model.load_classical` returns it.
+
+    Raises
+    ------
+    CheckpointError
+        If it learnt from a table that does not say how its tracks were cut.
+    """
+
+    def __init__(self, model: ClassicalModel) -> None:
+        if model.clips is None or model.feature_set is None:
+            raise CheckpointError(
+                "a model that learnt from a feature table cannot listen, because the table does not say how tracks are "
+                "cut; train one on audio"
+            )
+        self.model = model
+        self.name = str(model.provenance.get("model", "classical"))
+        self.labels = model.labels
+        self.clips = model.clips
+        self.needs = Needs()
+
+    def judge(self, inputs: ClipInputs) -> NDArray[np.float64]:
+        """Return calibrated probabilities (B, classes)."""
+        return self.model.predict_proba(self.model.features_of(inputs.samples, inputs.sample_rate))
+
+
 class Ensemble(Predictor):
     """The mean of several models' probabilities.
 
@@ -135,7 +173,7 @@ def load_predictor(paths: Sequence[str | Path]) -> Predictor:
     Parameters
     ----------
     paths
-        Checkpoints of networks.
+        Checkpoints of networks, and skops files of classical models.
 
     Raises
     ------
@@ -144,8 +182,24 @@ def load_predictor(paths: Sequence[str | Path]) -> Predictor:
     """
     if not paths:
         raise CheckpointError("no model is given; name it with ckpt=..., such as the best.ckpt of a run")
-    members = [DeepPredictor(load_model(path)) for path in paths]
+    members = [_load(Path(path)) for path in paths]
     return members[0] if len(members) == 1 else Ensemble(members)
+
+
+def _load(path: Path) -> Predictor:
+    from genre.classical.model import SUFFIX, load_classical
+
+    if path.suffix == SUFFIX or _is_skops(path):
+        return ClassicalPredictor(load_classical(path))
+    return DeepPredictor(load_model(path))
+
+
+def _is_skops(path: Path) -> bool:
+    """Return whether a file is an archive as skops writes it, whatever its name."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return "schema.json" in archive.namelist()
 
 
 def _clip_text(clips: ClipSpec) -> str:

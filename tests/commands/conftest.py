@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
-import runpy
-import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
-
-ROOT = Path(__file__).parent.parent.parent
+from running import run_entry_point
 
 
 @dataclass(frozen=True)
@@ -33,35 +29,37 @@ def train(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stores: Path, tmp_path: Path
 ) -> Iterator[Command]:
     """``train("name=value", ...)`` runs train.py with these arguments and with prepared clips in the shared folder."""
-    monkeypatch.chdir(tmp_path)
+    with command_runner("train", capsys, monkeypatch, stores, tmp_path) as run:
+        yield run
+
+
+@pytest.fixture
+def infer(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stores: Path, tmp_path: Path
+) -> Iterator[Command]:
+    """``infer("file", "name=value", ...)`` runs infer.py with these arguments."""
+    with command_runner("infer", capsys, monkeypatch, stores, tmp_path) as run:
+        yield run
+
+
+@contextmanager
+def command_runner(
+    name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, stores: Path, folder: Path
+) -> Iterator[Command]:
+    """Yield a function that runs a command in a folder."""
+    monkeypatch.chdir(folder)
     monkeypatch.setenv("GENRE_STORES", str(stores))
     monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
 
     def run(*arguments: str) -> Result:
-        status = run_entry_point("train", arguments, monkeypatch)
+        status = run_entry_point(name, arguments, monkeypatch)
         shown = capsys.readouterr()
         return Result(status, shown.out, shown.err)
 
-    handlers = list(logging.getLogger().handlers)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield run
-    for handler in set(logging.getLogger().handlers) - set(handlers):
-        logging.getLogger().removeHandler(handler)
+    root.setLevel(level)
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
         handler.close()
-
-
-def run_entry_point(name: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run a command of the project as ``python <name>.py`` would and return its exit status."""
-    from genre.commands import entry
-
-    GlobalHydra.instance().clear()
-    entry._failures.clear()
-    monkeypatch.setattr(sys, "argv", [str(ROOT / f"{name}.py"), *arguments])
-    whole = os.environ.get("HYDRA_FULL_ERROR")
-    try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
-    finally:
-        if whole is not None:
-            os.environ["HYDRA_FULL_ERROR"] = whole
-    return 0

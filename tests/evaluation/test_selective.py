@@ -63,5 +63,5 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table(ROWS).write_csv(tmp_path / "predictions_val.csv")
     main([str(tmp_path / "predictions_val.csv"), "--accuracy", "0.9"])
     assert "50 % of the tracks, accuracy 1.000 with unsure.probability=" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match="error: .*nowhere.csv"):
+    with pytest.raises(SystemExit, match=r"error: .*nowhere\.csv"):
         main([str(tmp_path / "nowhere.csv")])

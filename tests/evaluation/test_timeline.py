@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from genre.evaluation.plots import save_png
+from genre.evaluation.canvas import save_png
 from genre.evaluation.timeline import Spectrogram, Timeline, denoise_figure, timeline_figure
 
 

@@ -9,14 +9,18 @@ import pytest
 import torch
 from listening import LABELS, RATE, cnn_gru, fusion, mini_vgg, music
 from pytorch_lightning import Trainer
+from sklearn.naive_bayes import GaussianNB
+from sklearn.pipeline import Pipeline
+from sklearn.preprocessing import StandardScaler
 
+from genre.classical.model import ClassicalModel
 from genre.data.clips import ClipSpec
 from genre.errors import CheckpointError
 from genre.features.clips import at_rate
-from genre.features.handcrafted import handcrafted
+from genre.features.handcrafted import FEATURE_NAMES, FEATURES_VERSION, handcrafted
 from genre.inference import inputs
 from genre.inference.inputs import ClipInputs, Needs, key_of
-from genre.inference.predictor import DeepPredictor, Ensemble, load_predictor
+from genre.inference.predictor import ClassicalPredictor, DeepPredictor, Ensemble, load_predictor
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +101,33 @@ def test_needs_add_up() -> None:
     assert needs.features
     features = ClipInputs(np.zeros((2, RATE), np.float32), RATE, Needs(features=True)).features
     assert features.shape == (2, 57)
+
+
+def classical(clips: ClipSpec | None, n_features: int = 57) -> ClassicalModel:
+    random = np.random.default_rng(0)
+    pipeline = Pipeline([("scaler", StandardScaler()), ("classifier", GaussianNB())])
+    pipeline.fit(random.normal(size=(30, n_features)), np.arange(30) % 3)
+    names = FEATURE_NAMES[:n_features]
+    return ClassicalModel(pipeline, LABELS, names, FEATURES_VERSION, clips, 2.0, {"model": "bayes"})
+
+
+def test_classical_model_listens_through_the_same_interface(tmp_path: Path, clips: np.ndarray) -> None:
+    model = classical(ClipSpec(clip_sec=1.0, sample_rate=RATE))
+    model.save(tmp_path / "model.skops")
+    (tmp_path / "model.skops").rename(tmp_path / "renamed")
+    predictor = load_predictor([tmp_path / "renamed"])
+    expected = model.predict_proba(handcrafted(at_rate(clips, RATE, 22050)))
+    np.testing.assert_allclose(predictor.probabilities(clips), expected, atol=1e-9)
+    assert (predictor.name, predictor.labels) == ("bayes", LABELS)
+    both = Ensemble([predictor, mini_vgg()])
+    deep = mini_vgg().probabilities(clips)
+    np.testing.assert_allclose(both.probabilities(clips), (expected + deep) / 2, atol=1e-6)
+
+
+@pytest.mark.parametrize("model", [classical(None), classical(ClipSpec(), n_features=5)])
+def test_classical_model_of_a_feature_table_cannot_listen(model: ClassicalModel) -> None:
+    with pytest.raises(CheckpointError, match="learnt from a feature table"):
+        ClassicalPredictor(model)
 
 
 def test_load_predictor_from_checkpoints(tmp_path: Path, clips: np.ndarray) -> None:

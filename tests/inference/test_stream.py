@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import numpy as np
@@ -106,7 +107,7 @@ def test_smoothing_is_a_running_mean() -> None:
 
 def test_verdicts_rest_on_the_memory() -> None:
     live = verdicts(LiveClassifier(mini_vgg(), LiveSettings(hop_sec=0.5, memory_sec=1.0)), music(4.0))
-    for before, verdict in zip(live[:-1], live[1:], strict=True):
+    for before, verdict in itertools.pairwise(live):
         np.testing.assert_allclose(verdict.probabilities, (before.window + verdict.window) / 2)
 
 
@@ -139,7 +140,7 @@ def test_which_models_can_carry() -> None:
     relative = cnn_gru()
     relative.frontend = LogMel(sample_rate=RATE, ref="max")
     assert not can_carry(relative)
-    with pytest.raises(ConfigError, match="live.carry=true needs a cnn_gru"):
+    with pytest.raises(ConfigError, match=r"live\.carry=true needs a cnn_gru"):
         LiveClassifier(mini_vgg(), LiveSettings(carry=True))
 
 

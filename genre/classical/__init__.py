@@ -1,0 +1,1 @@
+"""Classical models: scikit-learn pipelines on features, tuned, and saved without pickle."""

@@ -1,0 +1,376 @@
+"""Tuning a pipeline over a grid, on validation tracks or on inner folds that keep artists apart.
+
+Every combination of a grid is a trial. Trials are judged by accuracy over tracks (or over clips) of rows the trial was
+not fitted on; equal ones by accuracy over clips, then by their order in the grid, which goes from simple to complex.
+"""
+
+from __future__ import annotations
+
+import itertools
+import multiprocessing
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import softmax
+from sklearn.base import BaseEstimator, clone
+from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.pipeline import Pipeline
+
+from genre.classical.classifiers import takes_groups
+from genre.classical.model import class_logits
+from genre.data.protocols.groups import group_tracks
+from genre.data.protocols.table import TrackTable
+from genre.errors import ConfigError, near_names
+
+SCALER, TRANSFORM, CLASSIFIER = "scaler", "transform", "classifier"
+SCORES = ("track_accuracy", "clip_accuracy", "macro_recall")
+
+Split = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""Rows to fit on, and rows to judge by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """What a search works on; one entry a clip.
+
+    Parameters
+    ----------
+    features : shape=(n, n_features)
+    label, track, group : shape=(n,)
+        Class number; number of the track; number of the group of tracks that may not be parted.
+    n_classes
+        Number of classes.
+    """
+
+    features: NDArray[np.float64]
+    label: NDArray[np.int64]
+    track: NDArray[np.int64]
+    group: NDArray[np.int64]
+    n_classes: int
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One combination of a grid and how well it did.
+
+    Parameters
+    ----------
+    number
+        Its place in the grid, from 1.
+    parameters
+        Name (``"classifier.C"``) -> value.
+    score
+        Mean over the splits of the score that was asked for; NaN if the trial failed.
+    clip_accuracy
+        The same of the accuracy over clips.
+    seconds
+        Time spent fitting and judging.
+    fault
+        Why it failed; empty if it did not.
+    """
+
+    number: int
+    parameters: Mapping[str, Any]
+    score: float
+    clip_accuracy: float
+    seconds: float
+    fault: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """All trials, and the pipeline of the best, not fitted.
+
+    Parameters
+    ----------
+    trials
+        In the order of the grid.
+    best
+        The one that did best.
+    pipeline
+        Set as the best trial was.
+    """
+
+    trials: tuple[Trial, ...]
+    best: Trial
+    pipeline: Pipeline
+
+
+def build_pipeline(
+    scaler: BaseEstimator | None, transform: BaseEstimator | None, classifier: BaseEstimator, *, seed: int
+) -> Pipeline:
+    """Return the pipeline of a scaler, a transform and a classifier; whatever draws random numbers gets the seed."""
+    steps = [(SCALER, scaler), (TRANSFORM, transform), (CLASSIFIER, classifier)]
+    pipeline = Pipeline([(name, "passthrough" if step is None else step) for name, step in steps])
+    seeds = {name: seed for name in pipeline.get_params() if name.endswith("__random_state")}
+    return pipeline.set_params(**seeds)
+
+
+def check_grid(pipeline: Pipeline, grid: Mapping[str, Sequence[Any]]) -> None:
+    """Raise unless a grid names settings of the pipeline and has values for each.
+
+    Parameters
+    ----------
+    pipeline
+        What is tuned.
+    grid
+        Name (``"classifier.C"``) -> the values to try.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting.
+    """
+    known = {name.replace("__", ".") for name in pipeline.get_params() if "__" in name}
+    for name, values in grid.items():
+        if name not in known:
+            step = name.partition(".")[0]
+            raise ConfigError(
+                f"the grid tries {name}, which is no setting of the {step}; "
+                f"{near_names(name, [other for other in known if other.startswith(f'{step}.')])}"
+            )
+        if not isinstance(values, Sequence) or isinstance(values, str) or not values:
+            raise ConfigError(f"the grid has no values for {name}; give a list, such as [1, 10]")
+
+
+def inner_folds(
+    table: TrackTable, rows: NDArray[np.int64], *, n_folds: int, seed: int, leaky: bool
+) -> tuple[list[Split], NDArray[np.int64]]:
+    """Return folds within ``rows`` that keep artists and recordings together, and the group of each clip of ``table``.
+
+    Parameters
+    ----------
+    table
+        The tracks.
+    rows
+        Clips to deal.
+    n_folds
+        Number of folds; fewer if there are fewer groups.
+    seed
+        Of the deal.
+    leaky
+        Deal clips one by one, for a protocol that does so too.
+    """
+    n_clips = int(table.n_clips.sum())
+    group = np.arange(n_clips) if leaky else table.per_clip(group_tracks(table, by_artist=True))
+    if n_folds == 0:
+        return [], group
+    n_folds = min(n_folds, len(np.unique(group[rows])))
+    if n_folds < 2:
+        raise ConfigError("search.inner_folds needs two artists or recordings to part; set search.inner_folds=0")
+    label = table.per_clip(table.label)
+    dealer = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a class with fewer groups than folds is absent from some
+        folds = [(rows[fit], rows[judge]) for fit, judge in dealer.split(rows, label[rows], group[rows])]
+    return folds, group
+
+
+def tune(
+    pipeline: Pipeline,
+    grid: Mapping[str, Sequence[Any]],
+    rows: Rows,
+    splits: Sequence[Split],
+    *,
+    score: str = "track_accuracy",
+    jobs: int | None = None,
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> Search:
+    """Try every combination of a grid.
+
+    Parameters
+    ----------
+    pipeline
+        What :func:`build_pipeline` returns.
+    grid
+        Name (``"classifier.C"``) -> the values to try.
+    rows
+        The clips.
+    splits
+        Rows to fit on and to judge by; a trial's score is its mean over them.
+    score
+        One of :data:`SCORES`.
+    jobs
+        Processes; ``None`` is one a core. Each computes in cores / ``jobs`` threads.
+    progress
+        Called with (pieces of work done, in all).
+
+    Raises
+    ------
+    ConfigError
+        If a setting is wrong, or every trial failed.
+    """
+    check_grid(pipeline, grid)
+    if score not in SCORES:
+        raise ConfigError(f"search.score={score} is unknown; {near_names(score, SCORES)}")
+    combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    jobs, threads = share_cores(jobs)
+    work = list(_work(combinations, len(splits), jobs))
+    outcomes: list[list[_Outcome]] = [[] for _ in combinations]
+    calls = ((pipeline, [combinations[i] for i in piece.trials], rows, splits[piece.split]) for piece in work)
+    for done, (piece, results) in enumerate(zip(work, _run(calls, jobs, threads), strict=True), start=1):
+        for number, outcome in zip(piece.trials, results, strict=True):
+            outcomes[number].append(outcome)
+        progress(done, len(work))
+    trials = tuple(_trial(i + 1, combinations[i], outcomes[i], score) for i in range(len(combinations)))
+    if all(trial.fault for trial in trials):
+        raise ConfigError(f"no setting of {pipeline[-1]} can be fitted: {trials[0].fault}")
+    best = max((trial for trial in trials if not trial.fault), key=lambda trial: (*_rounded(trial), -trial.number))
+    return Search(trials, best, _set(pipeline, best.parameters))
+
+
+def fit(pipeline: Pipeline, rows: Rows, train: NDArray[np.int64]) -> Pipeline:
+    """Return a pipeline like this one, fitted on the rows ``train``."""
+    fitted = clone(pipeline)
+    extra = {f"{CLASSIFIER}__groups": rows.group[train]} if takes_groups(fitted[-1]) else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # slow convergence and constant features: the scores tell how well it went
+        fitted.fit(rows.features[train], rows.label[train], **extra)
+    return fitted
+
+
+def share_cores(jobs: int | None) -> tuple[int, int]:
+    """Return processes and threads of each, so that their product is not more than the cores.
+
+    A process that was itself started to share work, as by a parallel launcher, has one of each.
+    """
+    import joblib
+
+    if multiprocessing.parent_process() is not None:
+        return 1, 1
+    cores = joblib.cpu_count()
+    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1):
+        raise ConfigError(f"search.jobs={jobs} is not a number of processes; leave it at null for one a core")
+    jobs = cores if jobs is None else min(jobs, cores)
+    return jobs, max(1, cores // jobs)
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Trials that are fitted one after the other on one split, with the same settings before the classifier."""
+
+    split: int
+    trials: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    track_accuracy: float
+    clip_accuracy: float
+    macro_recall: float
+    seconds: float
+    fault: str = ""
+
+
+def _work(combinations: Sequence[Mapping[str, Any]], n_splits: int, jobs: int) -> Iterator[_Piece]:
+    """Cut all trials on all splits into pieces, so few that transforms are rarely fitted again, but one a process."""
+    by_head: dict[str, list[int]] = {}
+    for number, parameters in enumerate(combinations):
+        by_head.setdefault(repr(_head(parameters)), []).append(number)
+    n_chunks = -(-jobs // (n_splits * len(by_head)))
+    for split in range(n_splits):
+        for numbers in by_head.values():
+            for first in range(min(n_chunks, len(numbers))):
+                yield _Piece(split, tuple(numbers[first::n_chunks]))
+
+
+def _run(calls: Iterator[Any], jobs: int, threads: int) -> Iterator[list[_Outcome]]:
+    from joblib import Parallel, delayed
+
+    if jobs == 1:
+        return (_try(*call, threads=threads) for call in calls)
+    results: Iterator[list[_Outcome]] = Parallel(jobs, return_as="generator")(
+        delayed(_try)(*call, threads=threads) for call in calls
+    )
+    return results
+
+
+def _try(
+    pipeline: Pipeline, combinations: Sequence[Mapping[str, Any]], rows: Rows, split: Split, *, threads: int
+) -> list[_Outcome]:
+    """Fit and judge trials that differ in their classifier only."""
+    from threadpoolctl import threadpool_limits
+
+    train, judge = split
+    outcomes = []
+    with threadpool_limits(threads), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        started = time.perf_counter()
+        head = _set(pipeline, _head(combinations[0]))[:-1]
+        try:
+            before = head.fit_transform(rows.features[train], rows.label[train])
+            after = head.transform(rows.features[judge])
+        except Exception as error:  # what scikit-learn says of settings that do not fit the data
+            return [_failed(error, started)] * len(combinations)
+        for parameters in combinations:
+            classifier = _set(pipeline, parameters)[-1]
+            try:
+                extra = {"groups": rows.group[train]} if takes_groups(classifier) else {}
+                classifier.fit(before, rows.label[train], **extra)
+                logits = class_logits(classifier, after, rows.n_classes)
+                outcomes.append(_judged(logits, rows.label[judge], rows.track[judge], started))
+            except Exception as error:  # as above
+                outcomes.append(_failed(error, started))
+            started = time.perf_counter()
+    return outcomes
+
+
+def _judged(
+    logits: NDArray[np.float64], label: NDArray[np.int64], track: NDArray[np.int64], started: float
+) -> _Outcome:
+    probability = softmax(logits, axis=1)
+    by_track, of_track = tracks_of(probability, label, track)
+    right = by_track.argmax(axis=1) == of_track
+    return _Outcome(
+        track_accuracy=float(right.mean()),
+        clip_accuracy=float((probability.argmax(axis=1) == label).mean()),
+        macro_recall=float(np.mean([right[of_track == k].mean() for k in np.unique(of_track)])),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def tracks_of(
+    probability: NDArray[np.float64], label: NDArray[np.int64], track: NDArray[np.int64]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the mean probability over each track's clips, shape (n_tracks, n_classes), and the tracks' classes."""
+    _, first, index = np.unique(track, return_index=True, return_inverse=True)
+    total = np.zeros((len(first), probability.shape[1]))
+    np.add.at(total, index, probability)
+    return total / np.bincount(index)[:, None], label[first]
+
+
+def _trial(number: int, parameters: Mapping[str, Any], outcomes: Sequence[_Outcome], score: str) -> Trial:
+    return Trial(
+        number=number,
+        parameters=parameters,
+        score=float(np.mean([getattr(outcome, score) for outcome in outcomes])),
+        clip_accuracy=float(np.mean([outcome.clip_accuracy for outcome in outcomes])),
+        seconds=sum(outcome.seconds for outcome in outcomes),
+        fault=next((outcome.fault for outcome in outcomes if outcome.fault), ""),
+    )
+
+
+def _failed(error: Exception, started: float) -> _Outcome:
+    nan = float("nan")
+    fault = " ".join(f"{type(error).__name__}: {error}".split())[:300]
+    return _Outcome(nan, nan, nan, time.perf_counter() - started, fault)
+
+
+def _rounded(trial: Trial) -> tuple[float, float]:
+    """Return what trials are ranked by; rounded, so that the last bit of a sum cannot choose another trial."""
+    return round(trial.score, 9), round(trial.clip_accuracy, 9)
+
+
+def _head(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of what comes before the classifier."""
+    return {name: value for name, value in parameters.items() if not name.startswith(f"{CLASSIFIER}.")}
+
+
+def _set(pipeline: Pipeline, parameters: Mapping[str, Any]) -> Pipeline:
+    """Return a copy of a pipeline with these parameters."""
+    return clone(pipeline).set_params(**{name.replace(".", "__"): value for name, value in parameters.items()})

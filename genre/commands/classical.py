@@ -1,0 +1,210 @@
+"""Tuning and evaluating a classical model: what ``sweep_classical.py`` does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hydra.utils import instantiate
+from numpy.typing import NDArray
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.loggers import TensorBoardLogger
+from sklearn.pipeline import Pipeline
+
+import genre
+from genre.classical.model import SUFFIX, ClassicalModel, count_values
+from genre.classical.search import Rows, Search, Split, fit, inner_folds, tune
+from genre.commands import tensorboard
+from genre.commands.build import CLASSICAL_GROUPS, build_search, config_hash
+from genre.commands.console import console, say, work_bar
+from genre.commands.features import load_features
+from genre.commands.runs import finished_run, in_multirun, output_folder, require_settings, tell_notices
+from genre.commands.space import write_space
+from genre.data.feature_set import FeatureSet
+from genre.data.protocols import Deal, Protocol
+from genre.evaluation.calibration import fit_temperature
+from genre.evaluation.predictions import Predictions
+from genre.evaluation.report import RunInfo, RunReport, heading, summary, write_run
+from genre.evaluation.trials import TrialRow, write_trials
+
+MODEL_FILE = f"model{SUFFIX}"
+PLAIN = {"scaler": "minmax", "feature_set": "handcrafted"}
+"""Choices that are not part of a model's name."""
+
+
+def run(cfg: DictConfig) -> float | None:
+    """Tune, fit, calibrate and evaluate one classical model.
+
+    Returns
+    -------
+    val_track_accuracy
+        Share of validation tracks that are classified right.
+
+    Raises
+    ------
+    GenreError
+        For everything the user can mend.
+    """
+    require_settings(cfg)
+    folder = output_folder()
+    pipeline, grid = build_search(cfg)  # finds what is wrong with the settings before anything takes time
+    protocol: Protocol = instantiate(cfg.protocol)
+    features = load_features(cfg)
+    done = finished_run(folder, hash_of(cfg, features))
+    if done is None:
+        job = Job(cfg, folder, features, protocol, model_name(cfg))
+        done = job.run(pipeline, grid)
+    return None if done.val is None else done.val.track_accuracy
+
+
+def model_name(cfg: DictConfig) -> str:
+    """Return what reports call the model of this run: ``pca_svm``, with whatever else is not as usual before it."""
+    from hydra.core.hydra_config import HydraConfig
+
+    choices: Any = HydraConfig.get().runtime.choices
+    unusual = [name for name in (cfg.feature_set, choices.scaler) if name not in PLAIN.values()]
+    return "_".join([*unusual, choices.transform, choices.classifier])
+
+
+def hash_of(cfg: DictConfig, features: FeatureSet) -> str:
+    """Return the hash of all that shapes the result of this run."""
+    return config_hash(cfg, f"{cfg.feature_set} {features.content}", CLASSICAL_GROUPS)
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """One run: its configuration, its folder, its features, the protocol that deals them, and its model's name."""
+
+    cfg: DictConfig
+    folder: Path
+    features: FeatureSet
+    protocol: Protocol
+    name: str
+
+    def run(self, pipeline: Pipeline, grid: Mapping[str, Sequence[Any]]) -> RunReport:
+        """Tune, fit, calibrate, evaluate and report."""
+        deal = self.protocol.deal(self.features.table)
+        self._tell_data(deal)
+        started = time.perf_counter()
+        rows, splits = self._rows(deal)
+        with work_bar(self.name) as progress:
+            settings = self.cfg.search
+            search = tune(pipeline, grid, rows, splits, score=settings.score, jobs=settings.jobs, progress=progress)
+        fitted = fit(search.pipeline, rows, deal.train)
+        model = self._model(fitted, deal)
+        seconds = time.perf_counter() - started
+        model.save(self.folder / MODEL_FILE)
+        return self._report(model, search, deal, seconds)
+
+    def _rows(self, deal: Deal) -> tuple[Rows, list[Split]]:
+        """Return what the search works on, and what it is judged by: validation, or folds within training."""
+        folds, group = inner_folds(
+            self.features.table,
+            deal.train,
+            n_folds=self.cfg.search.inner_folds,
+            seed=self.cfg.seed,
+            leaky=self.protocol.leaky,
+        )
+        values = self.features.values.astype(np.float64)
+        rows = Rows(values, self.features.label, self.features.track, group, len(self.features.labels))
+        return rows, folds or [(deal.train, deal.val)]
+
+    def _model(self, pipeline: Pipeline, deal: Deal) -> ClassicalModel:
+        """Return the fitted pipeline with the temperature that suits validation best."""
+        facts = {
+            "model": self.name,
+            "seed": int(self.cfg.seed),
+            "protocol": self.protocol.name,
+            "dataset": self.features.name,
+            "config_hash": hash_of(self.cfg, self.features),
+            "version": genre.__version__,
+        }
+        raw = ClassicalModel(
+            pipeline=pipeline,
+            labels=self.features.labels,
+            feature_names=self.features.names,
+            features_version=self.features.version,
+            clips=self.features.clips,
+            provenance=facts,
+        )
+        return raw.with_temperature(
+            fit_temperature(raw.logits(self.features.values[deal.val]), self.features.label[deal.val])
+        )
+
+    def _report(self, model: ClassicalModel, search: Search, deal: Deal, seconds: float) -> RunReport:
+        sides = {side: self._predict(model, self.features.by_name(deal.side(side))) for side in ("val", "test")}
+        info = RunInfo(
+            protocol=self.protocol.name,
+            leaky=self.protocol.leaky,
+            model=self.name,
+            seed=int(self.cfg.seed),
+            parameters=count_values(model.pipeline),
+            train_seconds=round(seconds, 2),
+            dataset=self.features.name,
+            config_hash=str(model.provenance["config_hash"]),
+            version=genre.__version__,
+        )
+        trials = [
+            TrialRow(trial.parameters, trial.score, trial.clip_accuracy, trial.seconds, trial.fault)
+            for trial in search.trials
+        ]
+        best = search.best.number - 1
+        chosen = {name.partition(".")[2]: value for name, value in search.best.parameters.items()}
+        above = heading(info, "" if self.cfg.search.inner_folds else "val")
+        write_trials(self.folder, trials, best=best, score=self.cfg.search.score, heading=above)
+        OmegaConf.save(self.cfg, self.folder / "config.yaml", resolve=True)
+        report = write_run(self.folder, info=info, val=sides["val"], test=sides["test"], chosen=chosen)
+        self._log(report, trials, sides)
+        self._tell(report, search, model, deal)
+        return report
+
+    def _predict(self, model: ClassicalModel, rows: NDArray[np.int64]) -> Predictions:
+        names = self.features.table.names
+        return Predictions(
+            track=tuple(names[track] for track in self.features.track[rows]),
+            start_sec=self.features.start_sec[rows],
+            label=self.features.label[rows],
+            probabilities=model.predict_proba(self.features.values[rows]),
+            labels=self.features.labels,
+        )
+
+    def _log(self, report: RunReport, trials: Sequence[TrialRow], sides: Mapping[str, Predictions]) -> None:
+        if not self.cfg.logger.tensorboard:
+            return
+        logger = TensorBoardLogger(self.folder, name="", version="tensorboard", default_hp_metric=False)
+        tensorboard.log_settings(logger, self.cfg)
+        tensorboard.log_trials(logger, trials, score=self.cfg.search.score)
+        settings = tensorboard.classical_hyperparameters(report.info, report.chosen)
+        tensorboard.log_results(logger, settings, report, sides)
+        logger.finalize("success")
+
+    def _tell_data(self, deal: Deal) -> None:
+        track = self.features.track
+        sides = ", ".join(f"{len(np.unique(track[deal.side(side)]))} {side}" for side in ("train", "val", "test"))
+        say(
+            f"{self.name} on {self.features.name}: {len(self.features.table.names)} tracks, {len(track)} clips, "
+            f"{len(self.features.labels)} classes; protocol {self.protocol.name}: tracks in {sides}"
+        )
+        tell_notices([*self.features.notices, *deal.notices])
+
+    def _tell(self, report: RunReport, search: Search, model: ClassicalModel, deal: Deal) -> None:
+        """Say how it went: in a sweep on one line, else at length and with pictures of the features."""
+        text = ", ".join(f"{name}={value}" for name, value in report.chosen.items()) or "nothing to tune"
+        failed = sum(bool(trial.fault) for trial in search.trials)
+        say(
+            f"{self.name}: best of {len(search.trials)} trials: {text}"
+            + (f" ({failed} failed, see trials.csv)" if failed else "")
+        )
+        if in_multirun():
+            assert report.test is not None
+            say(
+                f"{self.name}: test track accuracy {report.test.track_accuracy:.3f}, clip accuracy "
+                f"{report.test.clip_accuracy:.3f}, {report.info.train_seconds:.1f} s"
+            )
+            return
+        write_space(self.folder, model, self.features, deal, report.info)
+        console.print(summary(report, facts={"model": str(self.folder / MODEL_FILE)}))

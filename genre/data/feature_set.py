@@ -1,0 +1,112 @@
+"""The features of a data set's clips and whose clips they are: what classical models learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genre.data.clips import ClipSpec
+from genre.data.datamodule import GenreDataModule
+from genre.data.protocols import TrackTable
+from genre.errors import ConfigError
+from genre.features.sets import DYNAMICS, FEATURE_SETS, HANDCRAFTED, check_feature_set, joined
+from genre.features.spectrogram import LogMel
+
+
+@dataclass(frozen=True, eq=False)
+class FeatureSet:
+    """Features of clips, one row a clip, in the order in which ``table`` numbers them.
+
+    Parameters
+    ----------
+    name
+        Of the data set, for reports.
+    values : shape=(n_clips, n_features)
+        Not scaled.
+    names
+        Names of the features.
+    version
+        Version of the code that computed them; 0 where that is not known.
+    table
+        The tracks.
+    start_sec : shape=(n_clips,)
+        Where each clip starts in its track, in seconds.
+    clips
+        How the tracks were cut; ``None`` where that is not known.
+    content
+        Hash of all that shaped the values.
+    notices
+        Sentences to show to the user.
+    """
+
+    name: str
+    values: NDArray[np.float32]
+    names: tuple[str, ...]
+    version: int
+    table: TrackTable
+    start_sec: NDArray[np.float64]
+    clips: ClipSpec | None
+    content: str
+    notices: tuple[str, ...] = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of their numbers."""
+        return self.table.labels
+
+    @property
+    def label(self) -> NDArray[np.int64]:
+        """Class number of each clip, shape (n_clips,)."""
+        return self.table.per_clip(self.table.label)
+
+    @property
+    def track(self) -> NDArray[np.int64]:
+        """Number in ``table`` of each clip's track, shape (n_clips,)."""
+        return self.table.clip_track
+
+    def by_name(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return rows sorted by the name of their track, then by start."""
+        place = np.empty(len(self.table.names), dtype=np.int64)
+        place[sorted(range(len(place)), key=lambda track: self.table.names[track])] = np.arange(len(place))
+        return rows[np.lexsort((self.start_sec[rows], place[self.track[rows]]))]
+
+
+def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> FeatureSet:
+    """Return the features of the clips of a data module that has been set up.
+
+    Parameters
+    ----------
+    datamodule
+        The data.
+    kind
+        One of :data:`genre.features.sets.FEATURE_SETS`.
+
+    Raises
+    ------
+    ConfigError
+        If the kind is unknown, or the data module's front end is not the one it is computed from.
+    """
+    check_feature_set(kind)
+    arrays = datamodule.arrays
+    if kind == DYNAMICS:
+        if datamodule.frontend.settings() != LogMel().settings():
+            raise ConfigError(
+                f"feature_set={DYNAMICS} is computed from the default log-mel spectrogram; leave the settings of "
+                "frontend out of the command"
+            )
+        values = joined(arrays.spectrogram, arrays.features)
+    else:
+        values = arrays.features
+    return FeatureSet(
+        name=datamodule.catalogue.name,
+        values=values,
+        names=FEATURE_SETS[kind].names,
+        version=FEATURE_SETS[kind].version,
+        table=datamodule.table,
+        start_sec=arrays.start / datamodule.clips.sample_rate,
+        clips=datamodule.clips,
+        content=datamodule.store_name,
+        notices=tuple(notice for notice in datamodule.notices if notice not in datamodule.deal.notices),
+    )

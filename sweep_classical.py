@@ -1,0 +1,21 @@
+"""Tune and evaluate classical models: ``python sweep_classical.py -m data=folder data.root=/path/to/music``."""
+
+from __future__ import annotations
+
+import hydra
+from omegaconf import DictConfig
+
+from genre.commands.entry import command, guarded
+
+
+@hydra.main(version_base="1.3", config_path="conf", config_name="sweep_classical")
+@command
+def main(cfg: DictConfig) -> float | None:
+    """Run what the configuration says and return the validation accuracy over tracks."""
+    from genre.commands.classical import run
+
+    return run(cfg)
+
+
+if __name__ == "__main__":
+    guarded(main)
