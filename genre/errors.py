@@ -42,6 +42,10 @@ class StoreError(GenreError):
     """Prepared clips cannot be written or read."""
 
 
+class DeviceError(GenreError):
+    """Sound cannot be recorded: no PortAudio, no input device, or a device that refuses."""
+
+
 class CheckpointError(GenreError):
     """A file is not a checkpoint, or does not fit the data."""
 

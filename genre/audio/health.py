@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from genre.audio.files import shown
 from genre.errors import AudioError
@@ -100,20 +103,65 @@ def check(recording: Recording, *, name: str | os.PathLike[str], min_sec: float 
         than ``min_sec``) or ``SILENT`` (apart from a constant offset, nothing reaches ``SILENCE_AMPLITUDE``, which is
         -80 dB relative to full scale).
     """
-    called = shown(name)
-    samples = recording.samples
-    if samples.size == 0:
-        raise AudioError(f"{called} holds no sound (no samples): copy it again from its source.", reason=Reason.EMPTY)
-    amplitude = (float(samples.max()) - float(samples.min())) / 2
-    if not np.isfinite(amplitude):
-        raise AudioError(
-            f"{called} holds samples that are not numbers (NaN or infinite): export it again.", reason=Reason.NON_FINITE
+    check_extent(Extent().with_block(recording.samples), recording, name=name, min_sec=min_sec)
+
+
+class Source(Protocol):
+    """Where samples come from: a decoded recording, or a file that is being decoded."""
+
+    @property
+    def sample_rate(self) -> int:
+        """In Hz."""
+
+    @property
+    def channels(self) -> int:
+        """Number of channels in the file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Length and range of the samples of a recording, which may be gathered block by block."""
+
+    n_samples: int = 0
+    lowest: float = math.inf
+    highest: float = -math.inf
+
+    def with_block(self, samples: NDArray[np.float32]) -> Extent:
+        """Return the extent of all samples so far and these; a NaN stays for good."""
+        if samples.size == 0:
+            return self
+        return Extent(
+            self.n_samples + samples.size,
+            float(np.minimum(self.lowest, samples.min())),
+            float(np.maximum(self.highest, samples.max())),
         )
-    seconds = samples.size / recording.sample_rate
+
+    @property
+    def amplitude(self) -> float:
+        """Half the distance between the largest and the smallest sample; not finite if one of them is not."""
+        return (self.highest - self.lowest) / 2
+
+
+def check_extent(extent: Extent, source: Source, *, name: str | os.PathLike[str], min_sec: float = MIN_SEC) -> None:
+    """Check the extent of a whole recording as :func:`check` does; raises the same errors."""
+    called = shown(name)
+    if extent.n_samples == 0:
+        raise AudioError(f"{called} holds no sound (no samples): copy it again from its source.", reason=Reason.EMPTY)
+    check_finite(extent, name=name)
+    seconds = extent.n_samples / source.sample_rate
     if seconds < min_sec:
         raise AudioError(
             f"{called} is too short ({seconds:.3g} s): at least {min_sec:g} s are needed.", reason=Reason.TOO_SHORT
         )
-    if amplitude < SILENCE_AMPLITUDE:
-        mixed = " when its channels are mixed" if recording.channels > 1 else ""
+    if extent.amplitude < SILENCE_AMPLITUDE:
+        mixed = " when its channels are mixed" if source.channels > 1 else ""
         raise AudioError(f"{called} is silent from start to end{mixed}: replace or remove it.", reason=Reason.SILENT)
+
+
+def check_finite(extent: Extent, *, name: str | os.PathLike[str]) -> None:
+    """Check the samples so far: raises AudioError with the reason ``NON_FINITE`` for any NaN or infinite sample."""
+    if extent.n_samples and not np.isfinite(extent.amplitude):
+        raise AudioError(
+            f"{shown(name)} holds samples that are not numbers (NaN or infinite): export it again.",
+            reason=Reason.NON_FINITE,
+        )

@@ -17,6 +17,15 @@ log = logging.getLogger("genre")
 console = Console(soft_wrap=True, highlight=False)
 
 
+notes = Console(stderr=True, soft_wrap=True, highlight=False)
+"""For everything that is not the result of a command whose result may be read by a program."""
+
+
+def note(text: str, *, style: str | None = None) -> None:
+    """Print a line on standard error."""
+    notes.print(text, style=style, markup=False)
+
+
 def say(text: str, *, style: str | None = None) -> None:
     """Print a line and keep it in the run's log."""
     console.print(text, style=style, markup=False)

@@ -11,17 +11,30 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genre.commands.arguments import Arguments, split_arguments
+
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
     from omegaconf import DictConfig
 
-PATH_SETTINGS = ("data.root", "data.store_dir", "data.csv", "ckpt", "hydra.run.dir", "hydra.sweep.dir")
+PATH_SETTINGS = (
+    "data.root",
+    "data.store_dir",
+    "data.csv",
+    "ckpt",
+    "input",
+    "live.device",
+    "denoise.noise_file",
+    "hydra.run.dir",
+    "hydra.sweep.dir",
+)
 
 
 FAILURE_FILE = "failed.txt"
 """In the folder of a job of a multirun that failed: the sentence that says why."""
 
 _failures: list[Exception] = []
+_arguments = Arguments((), (), {})
 
 
 def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig], float | None]:
@@ -38,7 +51,8 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
 
         hydra = HydraConfig.get()
         failure = Path(hydra.runtime.output_dir) / FAILURE_FILE
-        failure.unlink(missing_ok=True)
+        if hydra.mode is not RunMode.RUN:
+            failure.unlink(missing_ok=True)
         try:
             return task(cfg)
         except KeyboardInterrupt:
@@ -63,6 +77,11 @@ def _say_how_to_go_on(hydra: HydraConf) -> None:
         say(f"interrupted: the same command with hydra.sweep.dir={hydra.sweep.dir} goes on and repeats nothing")
 
 
+def plain_arguments() -> Arguments:
+    """Return the arguments of this command that Hydra has not seen: see :func:`guarded`."""
+    return _arguments
+
+
 def _report_failed_job(error: Exception, file: Path) -> None:
     import logging
 
@@ -82,11 +101,24 @@ def fail_with(error: Exception) -> None:
     _failures[:] = [error]
 
 
-def guarded(main: Callable[[], Any]) -> None:
+def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: Sequence[str] = ()) -> None:
     """Run a Hydra command; print one sentence and exit with status 1 for what the user can mend.
 
     ``HYDRA_FULL_ERROR=1`` or ``debug=true`` shows the traceback instead.
+
+    Parameters
+    ----------
+    main
+        The command.
+    takes_files
+        Whether arguments may be file names; :func:`plain_arguments` has them then.
+    may_repeat
+        Settings that may be given several times; those that were are in :func:`plain_arguments` too.
     """
+    global _arguments  # noqa: PLW0603  what Hydra must not see has to reach the task past Hydra
+    if takes_files:
+        _arguments = split_arguments(sys.argv[1:], may_repeat=may_repeat)
+        sys.argv = [sys.argv[0], *_arguments.settings]
     sys.argv = [sys.argv[0], *map(quote_path, sys.argv[1:])]
     whole = bool(os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0") or "debug=true" in sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets the errors come here instead of being printed by Hydra

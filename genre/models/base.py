@@ -62,6 +62,8 @@ class GenreModule(LightningModule):
     ----------
     any_length : bool
         Whether the network takes spectrograms of any number of frames, or only of those it was built for.
+    uses_features : bool
+        Whether the network looks at the features; if not, they need not be computed and any values do.
     input_shape : tuple of int
         (bins, frames) of a training clip.
 
@@ -72,6 +74,7 @@ class GenreModule(LightningModule):
     """
 
     any_length: bool = True
+    uses_features: bool = True
     network: nn.Module
     feature_mean: torch.Tensor
     feature_std: torch.Tensor

@@ -108,6 +108,7 @@ class CNNGRU(GenreModule):
         check_count_lists(len(widths), pool_bins=pool_bins, pool_frames=pool_frames)
         check_counts(kernel=kernel, hidden=hidden, layers=layers, feature_hidden=feature_hidden)
         check_switches(use_features=use_features)
+        self.uses_features = use_features
         check_shares(feature_dropout=feature_dropout, dropout=dropout)
         if kernel % 2 == 0:
             raise ConfigError(f"model.kernel={kernel} has no middle; choose an odd number such as 3")

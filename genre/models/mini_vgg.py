@@ -44,6 +44,8 @@ class MiniVGG(GenreModule):
         If a setting is out of range, or there are more blocks than the spectrogram can be halved.
     """
 
+    uses_features = False
+
     def __init__(
         self,
         *,

@@ -93,6 +93,8 @@ class ResNet34(GenreModule):
         If a setting is out of range.
     """
 
+    uses_features = False
+
     def __init__(
         self,
         *,

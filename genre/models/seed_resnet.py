@@ -58,6 +58,7 @@ class SeedResNet(GenreModule):
         check_counts(hidden=hidden)
         check_shares(dropout=dropout)
         check_switches(use_features=use_features)
+        self.uses_features = use_features
         bins, frames = (_pooled(size, len(widths)) for size in self.input_shape)
         if min(bins, frames) < 1:
             raise ConfigError(

@@ -11,7 +11,8 @@ import soundfile
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genre.audio.decode import RESCUE_FRAMES, decode, load, resample
+from genre.audio.blocks import RESCUE_FRAMES
+from genre.audio.decode import decode, load, resample
 from genre.audio.health import Reason
 from genre.errors import AudioError
 

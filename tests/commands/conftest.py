@@ -4,17 +4,12 @@ from __future__ import annotations
 
 import functools
 import logging
-import os
-import runpy
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from hydra.core.global_hydra import GlobalHydra
-
-ROOT = Path(__file__).parent.parent.parent
+from running import run_entry_point
 
 
 @dataclass(frozen=True)
@@ -44,10 +39,12 @@ def run_command(
         shown = capsys.readouterr()
         return Result(status, shown.out, shown.err)
 
-    handlers = list(logging.getLogger().handlers)
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
     yield run
-    for handler in set(logging.getLogger().handlers) - set(handlers):
-        logging.getLogger().removeHandler(handler)
+    root.setLevel(level)
+    for handler in set(root.handlers) - set(handlers):
+        root.removeHandler(handler)
         handler.close()
 
 
@@ -58,6 +55,12 @@ def train(run_command: Command) -> Command:
 
 
 @pytest.fixture
+def infer(run_command: Command) -> Command:
+    """``infer("file", "name=value", ...)`` runs infer.py with these arguments."""
+    return functools.partial(run_command, "infer")
+
+
+@pytest.fixture
 def sweep(run_command: Command) -> Command:
     """``sweep("name=value", ...)`` runs sweep_classical.py with these arguments, in this process and no other."""
 
@@ -65,21 +68,3 @@ def sweep(run_command: Command) -> Command:
         return run_command("sweep_classical", *arguments, *(() if "search.jobs" in str(arguments) else JOBS))
 
     return run
-
-
-def run_entry_point(name: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:
-    """Run a command of the project as ``python <name>.py`` would and return its exit status."""
-    from genre.commands import entry
-
-    GlobalHydra.instance().clear()
-    entry._failures.clear()
-    monkeypatch.setattr(sys, "argv", [str(ROOT / f"{name}.py"), *arguments])
-    whole = os.environ.get("HYDRA_FULL_ERROR")
-    try:
-        runpy.run_path(sys.argv[0], run_name="__main__")
-    except SystemExit as stop:
-        return stop.code if isinstance(stop.code, int) else 1
-    finally:
-        if whole is not None:
-            os.environ["HYDRA_FULL_ERROR"] = whole
-    return 0

@@ -1,0 +1,1 @@
+"""A trained model on new sound: files, folders, and what a microphone hears."""

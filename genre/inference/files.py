@@ -1,0 +1,162 @@
+"""A trained model on audio files of any length."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genre.audio.blocks import AudioBlocks
+from genre.audio.files import list_audio, shown
+from genre.audio.health import Extent, Reason, check_extent, check_finite
+from genre.data.clips import ClipSpec
+from genre.errors import AudioError, DataError
+from genre.inference.cutting import ClipCutter
+from genre.inference.denoise import Denoiser
+from genre.inference.intake import Intake, Sink, no_sink
+from genre.inference.predictor import Predictor
+
+BATCH_CLIPS = 16
+"""Clips given to a model at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class FilePrediction:
+    """What a model says of a file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    seconds
+        Its length.
+    start_sec : shape=(n_clips,)
+        Where each clip starts.
+    clip_sec
+        Length of a clip.
+    clip_probabilities : shape=(n_clips, classes)
+        Of each clip.
+    truncated
+        Whether the file ends earlier than it says.
+    """
+
+    path: Path
+    seconds: float
+    start_sec: NDArray[np.float64]
+    clip_sec: float
+    clip_probabilities: NDArray[np.float64]
+    truncated: bool = False
+
+    @property
+    def probabilities(self) -> NDArray[np.float64]:
+        """Mean over the clips, shape (classes,)."""
+        mean: NDArray[np.float64] = self.clip_probabilities.mean(axis=0)
+        return mean
+
+
+def predict_file(
+    path: str | os.PathLike[str],
+    predictor: Predictor,
+    denoiser: Denoiser,
+    *,
+    clips: ClipSpec | None = None,
+    raw: Sink = no_sink,
+    clean: Sink = no_sink,
+) -> FilePrediction:
+    """Decode, resample, denoise, cut and predict one file, block by block: memory does not grow with its length.
+
+    Without denoising the clips and their probabilities are those of the training run's ``predictions.csv``.
+
+    Parameters
+    ----------
+    path
+        The file.
+    predictor
+        The model.
+    denoiser
+        A new one, for this file.
+    clips
+        How to cut, at the predictor's rate and clip length; by default as it was trained.
+    raw, clean
+        Are given the sound at the predictor's rate before and after denoising.
+
+    Raises
+    ------
+    AudioError
+        When the file cannot be used, with the reason.
+    """
+    clips = predictor.clips if clips is None else clips
+    blocks = AudioBlocks(path)
+    intake = Intake(blocks.sample_rate, clips.sample_rate, denoiser, raw=raw, clean=clean)
+    cutter = ClipCutter(clips)
+    extent = Extent()
+    starts: list[NDArray[np.int64]] = []
+    probabilities: list[NDArray[np.float64]] = []
+
+    def predict(cut: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:
+        whole_clips, their_starts = cut
+        for first in range(0, len(whole_clips), BATCH_CLIPS):
+            batch = np.ascontiguousarray(whole_clips[first : first + BATCH_CLIPS])
+            probabilities.append(_probabilities(predictor, batch, path))
+        starts.append(their_starts)
+
+    for block in blocks:
+        extent = extent.with_block(block)
+        check_finite(extent, name=path)
+        predict(cutter.push(intake.push(block)))
+    check_extent(extent, blocks, name=path)
+    predict(cutter.push(intake.finish()))
+    predict(cutter.finish())
+    seconds = extent.n_samples / blocks.sample_rate
+    if not probabilities:
+        raise _no_clip(path, seconds, clips, intake.lead_in / clips.sample_rate)
+    return FilePrediction(
+        path=Path(path),
+        seconds=seconds,
+        start_sec=(np.concatenate(starts) + intake.lead_in) / clips.sample_rate,
+        clip_sec=clips.clip_sec,
+        clip_probabilities=np.concatenate(probabilities),
+        truncated=blocks.truncated,
+    )
+
+
+def _probabilities(
+    predictor: Predictor, batch: NDArray[np.float32], path: str | os.PathLike[str]
+) -> NDArray[np.float64]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        probabilities = predictor.probabilities(batch)
+    if not np.isfinite(probabilities).all():
+        raise AudioError(
+            f"{shown(path)} holds samples far beyond full scale: export it again.", reason=Reason.NON_FINITE
+        )
+    return probabilities
+
+
+def _no_clip(path: str | os.PathLike[str], seconds: float, clips: ClipSpec, lead_in_sec: float) -> AudioError:
+    after = f" after {lead_in_sec:g} s of noise" if lead_in_sec else ""
+    return AudioError(
+        f"{shown(path)} lasts {seconds:.2f} s, which{after} is less than one clip of {clips.clip_sec:g} s: "
+        "give a longer recording.",
+        reason=Reason.TOO_SHORT,
+    )
+
+
+def files_of(path: str | os.PathLike[str]) -> list[Path]:
+    """Return the audio files that a path stands for: a folder's, at any depth, or the file itself.
+
+    Raises
+    ------
+    DataError
+        If a folder holds no audio that can be decoded.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return [path]
+    found = list_audio(path)
+    if not found.audio:
+        hint = "its audio is in formats that cannot be decoded" if found.foreign else "there is no audio in it"
+        raise DataError(f"the folder {shown(path)} holds nothing to listen to ({hint}): give another, or audio files")
+    return found.audio

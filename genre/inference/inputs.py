@@ -1,0 +1,80 @@
+"""What models ask of clips, each thing computed once however many models ask for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from genre.features.clips import at_rate
+from genre.features.extract import extract
+from genre.features.handcrafted import FEATURE_NAMES, SAMPLE_RATE, handcrafted
+from genre.features.spectrogram import FrontEnd
+
+
+def key_of(frontend: FrontEnd) -> str:
+    """Return a text that is equal for front ends that give equal spectrograms."""
+    return json.dumps(frontend.settings(), sort_keys=True)
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What has to be computed of a clip.
+
+    Parameters
+    ----------
+    frontends
+        The front ends, by their :func:`key_of`.
+    features
+        Whether the 57 features are needed.
+    """
+
+    frontends: Mapping[str, FrontEnd] = field(default_factory=dict)
+    features: bool = False
+
+    def __or__(self, other: Needs) -> Needs:
+        """Return what both need."""
+        return Needs({**self.frontends, **other.frontends}, self.features or other.features)
+
+
+class ClipInputs:
+    """Some clips with their spectrograms and features.
+
+    Parameters
+    ----------
+    samples : shape=(B, n_samples)
+        The clips.
+    sample_rate
+        In Hz.
+    needs
+        What is computed of them.
+    """
+
+    def __init__(self, samples: NDArray[np.float32], sample_rate: int, needs: Needs) -> None:
+        self.samples = samples
+        self.sample_rate = sample_rate
+        self._spectrograms: dict[str, torch.Tensor] = {}
+        self._features: NDArray[np.float32] | None = None
+        for key, frontend in needs.frontends.items():
+            if needs.features and self._features is None:
+                stored, self._features = extract(samples, sample_rate, frontend)
+            else:
+                stored = frontend.compute(samples, sample_rate)
+            self._spectrograms[key] = frontend.to_float(torch.from_numpy(stored)).unsqueeze(1)
+        if needs.features and self._features is None:
+            self._features = handcrafted(at_rate(samples, sample_rate, SAMPLE_RATE))
+
+    def spectrogram(self, key: str) -> torch.Tensor:
+        """Return the spectrograms of a front end as a network takes them, shape (B, 1, bins, frames)."""
+        return self._spectrograms[key]
+
+    @property
+    def features(self) -> NDArray[np.float32]:
+        """The features, shape (B, 57); zeros if nobody needs them."""
+        if self._features is None:
+            return np.zeros((len(self.samples), len(FEATURE_NAMES)), np.float32)
+        return self._features

@@ -1,0 +1,206 @@
+"""Trained models of every kind behind one interface: samples of clips in, calibrated probabilities out."""
+
+from __future__ import annotations
+
+import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from genre.data.clips import ClipSpec
+from genre.errors import CheckpointError
+from genre.features.spectrogram import FrontEnd, build_frontend
+from genre.inference.inputs import ClipInputs, Needs, key_of
+from genre.models.base import GenreModule
+from genre.models.registry import load_model
+
+if TYPE_CHECKING:
+    from genre.classical.model import ClassicalModel
+
+
+class Predictor(ABC):
+    """A trained model.
+
+    Attributes
+    ----------
+    name : str
+        What it is, in one word.
+    labels : tuple of str
+        Class names, in the order of the probabilities.
+    clips : ClipSpec
+        The clips it was trained on.
+    needs : Needs
+        What it asks of a clip.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    clips: ClipSpec
+    needs: Needs
+
+    def probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Return the probabilities of every class.
+
+        Parameters
+        ----------
+        samples : shape=(B, clips.length)
+            Clips at ``clips.sample_rate``.
+
+        Returns
+        -------
+        probabilities : shape=(B, classes)
+            Of each clip by itself.
+        """
+        return self.judge(ClipInputs(samples, self.clips.sample_rate, self.needs))
+
+    @abstractmethod
+    def judge(self, inputs: ClipInputs) -> NDArray[np.float64]:
+        """Return the probabilities (B, classes) of clips of which :attr:`needs` are computed already."""
+
+
+class DeepPredictor(Predictor):
+    """A network with its front end.
+
+    Parameters
+    ----------
+    model
+        As :func:`genre.models.registry.load_model` returns it.
+    """
+
+    def __init__(self, model: GenreModule) -> None:
+        self.model = model.eval()
+        self.name = type(model).__name__
+        self.labels = model.labels
+        self.clips = ClipSpec(**model.hparams["clips"])
+        self.frontend: FrontEnd = build_frontend(model.hparams["frontend"])
+        self.needs = Needs({key_of(self.frontend): self.frontend}, model.uses_features)
+
+    def judge(self, inputs: ClipInputs) -> NDArray[np.float64]:
+        """Return calibrated probabilities (B, classes)."""
+        spectrogram = inputs.spectrogram(key_of(self.frontend))
+        with torch.inference_mode():
+            logits = self.model(spectrogram, torch.from_numpy(inputs.features))
+            probabilities: NDArray[np.float64] = self.model.probabilities(logits.double()).numpy()
+        return probabilities
+
+
+class ClassicalPredictor(Predictor):
+    """A scikit-learn pipeline on features.
+
+    It computes its features itself, since it knows which, and of which version.
+
+    Parameters
+    ----------
+    model
+        As :func:`genre.classical.model.load_classical` returns it.
+
+    Raises
+    ------
+    CheckpointError
+        If it learnt from a table that does not say how its tracks were cut.
+    """
+
+    def __init__(self, model: ClassicalModel) -> None:
+        if model.clips is None or model.feature_set is None:
+            raise CheckpointError(
+                "a model that learnt from a feature table cannot listen, because the table does not say how tracks are "
+                "cut; train one on audio"
+            )
+        self.model = model
+        self.name = str(model.provenance.get("model", "classical"))
+        self.labels = model.labels
+        self.clips = model.clips
+        self.needs = Needs()
+
+    def judge(self, inputs: ClipInputs) -> NDArray[np.float64]:
+        """Return calibrated probabilities (B, classes)."""
+        return self.model.predict_proba(self.model.features_of(inputs.samples, inputs.sample_rate))
+
+
+class Ensemble(Predictor):
+    """The mean of several models' probabilities.
+
+    Parameters
+    ----------
+    members
+        At least one; they may be of different kinds.
+
+    Raises
+    ------
+    CheckpointError
+        If they were trained on other labels or other clips than the first.
+    """
+
+    def __init__(self, members: Sequence[Predictor]) -> None:
+        first = members[0]
+        self.members = tuple(members)
+        self.name = " + ".join(member.name for member in members)
+        self.labels = first.labels
+        self.clips = first.clips
+        self.needs = first.needs
+        for number, member in enumerate(members[1:], start=2):
+            if sorted(member.labels) != sorted(first.labels):
+                raise CheckpointError(
+                    f"models 1 and {number} know other genres ({', '.join(first.labels)}; {', '.join(member.labels)}), "
+                    "so they cannot be averaged; take models of the same genres"
+                )
+            theirs, ours = ((spec.sample_rate, spec.length) for spec in (member.clips, first.clips))
+            if theirs != ours:
+                raise CheckpointError(
+                    f"models 1 and {number} listen to other clips ({_clip_text(first.clips)}; "
+                    f"{_clip_text(member.clips)}), so they cannot be averaged; take models of the same clips"
+                )
+            self.needs = self.needs | member.needs
+        self._columns = [[member.labels.index(label) for label in self.labels] for member in members]
+
+    def judge(self, inputs: ClipInputs) -> NDArray[np.float64]:
+        """Return mean probabilities (B, classes)."""
+        all_of_them = [
+            member.judge(inputs)[:, columns] for member, columns in zip(self.members, self._columns, strict=True)
+        ]
+        mean: NDArray[np.float64] = np.mean(all_of_them, axis=0)
+        return mean
+
+
+def load_predictor(paths: Sequence[str | Path]) -> Predictor:
+    """Return the model of a file, or the ensemble of several.
+
+    Parameters
+    ----------
+    paths
+        Checkpoints of networks, and skops files of classical models.
+
+    Raises
+    ------
+    CheckpointError
+        If a file is not a model of ours, would run code, or does not fit the others.
+    """
+    if not paths:
+        raise CheckpointError("no model is given; name it with ckpt=..., such as the best.ckpt of a run")
+    members = [_load(Path(path)) for path in paths]
+    return members[0] if len(members) == 1 else Ensemble(members)
+
+
+def _load(path: Path) -> Predictor:
+    from genre.classical.model import SUFFIX, load_classical
+
+    if path.suffix == SUFFIX or _is_skops(path):
+        return ClassicalPredictor(load_classical(path))
+    return DeepPredictor(load_model(path))
+
+
+def _is_skops(path: Path) -> bool:
+    """Return whether a file is an archive as skops writes it, whatever its name."""
+    if not path.is_file() or not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return "schema.json" in archive.namelist()
+
+
+def _clip_text(clips: ClipSpec) -> str:
+    return f"{clips.clip_sec:g} s at {clips.sample_rate} Hz"

@@ -1,0 +1,337 @@
+"""The stages of live classification, each a function of the samples so far.
+
+Samples (at the model's rate, without noise) go to a listener, which says from time to time what it hears; what it says
+is smoothed and decided upon. Nothing here knows where the samples come from or when: a file, pushed through in pieces
+of any size, gives the same verdicts as a microphone.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from genre.data.clips import ClipSpec
+from genre.errors import ConfigError
+from genre.features.spectrogram import LogMel
+from genre.inference.cutting import ClipCutter
+from genre.inference.decision import Decision, Thresholds, decide
+from genre.inference.frames import FrameStream, TopDb
+from genre.inference.predictor import DeepPredictor, Predictor
+from genre.models.cnn_gru import CNNGRU
+
+SILENCE_DB = -60.0
+"""Level, in dB of full scale, below which there is nothing to classify."""
+
+SILENCE_SEC = 1.0
+"""After so much silence something new begins, and what was heard before it is forgotten."""
+
+
+@dataclass(frozen=True, eq=False)
+class Heard:
+    """What a listener says.
+
+    Parameters
+    ----------
+    end
+        Number of samples it has heard.
+    probabilities : shape=(classes,)
+        Of the genres.
+    level_db
+        Root mean square of the samples since it spoke last (or of the first window), in dB of full scale.
+    """
+
+    end: int
+    probabilities: NDArray[np.float64]
+    level_db: float
+
+
+class Listener(ABC):
+    """Takes samples as they come and speaks after the first window and after every hop from there on.
+
+    Parameters
+    ----------
+    window, hop
+        In samples.
+    """
+
+    def __init__(self, window: int, hop: int) -> None:
+        self.window = window
+        self.hop = hop
+
+    @abstractmethod
+    def push(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
+        """Take some more samples, shape (n,), and say what there is to say after them, one thing after the other.
+
+        The one who listens may call :meth:`forget` in between, and has to take everything.
+        """
+
+    @abstractmethod
+    def forget(self) -> None:
+        """Let go of what was heard, apart from the samples of the next window."""
+
+
+class WindowListener(Listener):
+    """Classifies the last window, each by itself.
+
+    Parameters
+    ----------
+    predictor
+        The model; a window is one of its clips.
+    hop_sec
+        Seconds from window to window.
+    """
+
+    def __init__(self, predictor: Predictor, hop_sec: float) -> None:
+        spec = replace(predictor.clips, hop_sec=hop_sec)
+        super().__init__(spec.length, spec.hop)
+        self._predictor = predictor
+        self._cutter = ClipCutter(spec)
+
+    def push(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
+        """Take some more samples and give one answer for every window that is whole now."""
+        windows, starts = self._cutter.push(samples)
+        answers = self._predictor.probabilities(np.ascontiguousarray(windows)) if len(windows) else ()
+        for window, start, answer in zip(windows, starts, answers, strict=True):
+            yield Heard(int(start) + self.window, answer, level_db(window if start == 0 else window[-self.hop :]))
+
+    def forget(self) -> None:
+        """Do nothing: each window stands by itself."""
+
+
+class CarriedListener(Listener):
+    """Lets a recurrent network listen on: its answer rests on all it remembers, at the same cost a second.
+
+    What :meth:`CNNGRU.forward` would say of all frames so far; with ``memory_sec``, of what has not faded yet.
+
+    Parameters
+    ----------
+    predictor
+        A :class:`CNNGRU` that :func:`can_carry`.
+    hop_sec
+        Seconds from answer to answer.
+    memory_sec
+        Time over which what was heard fades; infinite for never.
+    """
+
+    def __init__(self, predictor: DeepPredictor, hop_sec: float, memory_sec: float) -> None:
+        spec = predictor.clips
+        super().__init__(spec.length, replace(spec, hop_sec=hop_sec).hop)
+        assert isinstance(predictor.model, CNNGRU)
+        assert isinstance(predictor.frontend, LogMel)
+        self._model = predictor.model
+        self._frontend = predictor.frontend
+        steps = memory_sec * self._frontend.sample_rate / self._frontend.hop_length / self._model.frames_per_step
+        self._most_steps = max(1, round(steps)) if np.isfinite(steps) else None
+        self._waiting = np.zeros(0, np.float32)
+        self._end = 0
+        self._wanted = self.window
+        self.forget()
+
+    def forget(self) -> None:
+        """Let go of what was heard."""
+        self._frames = FrameStream(self._frontend)
+        self._floor = TopDb(self._frontend.top_db, self._model.input_shape[1])
+        self._state = self._model.initial_state()
+
+    def push(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
+        """Take some more samples and give the answers that are due."""
+        self._waiting = np.concatenate([self._waiting, samples])
+        while len(self._waiting) >= self._wanted:
+            now, self._waiting = self._waiting[: self._wanted], self._waiting[self._wanted :]
+            self._end += len(now)
+            self._wanted = self.hop
+            yield Heard(self._end, self._answer(now), level_db(now))
+
+    def _answer(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
+        frames = torch.from_numpy(self._floor(self._frames.push(samples)))[None, None]
+        with torch.inference_mode():
+            logits, self._state = self._model.step(frames, self._state)
+            if self._most_steps is not None:
+                self._state = self._state._replace(steps=self._state.steps.clamp(max=self._most_steps))
+            probabilities: NDArray[np.float64] = self._model.probabilities(logits.double()).numpy()[0]
+        return probabilities
+
+
+def can_carry(predictor: Predictor) -> bool:
+    """Return whether a model can listen on: a recurrent network whose frames depend on no later sound."""
+    return (
+        isinstance(predictor, DeepPredictor)
+        and isinstance(predictor.model, CNNGRU)
+        and not predictor.model.uses_features
+        and isinstance(predictor.frontend, LogMel)
+        and predictor.frontend.ref != "max"
+        and predictor.frontend.sample_rate == predictor.clips.sample_rate
+    )
+
+
+class Smoothing:
+    """The mean of the last answers.
+
+    Parameters
+    ----------
+    n_answers
+        How many.
+    """
+
+    def __init__(self, n_answers: int) -> None:
+        self._answers: deque[NDArray[np.float64]] = deque(maxlen=max(1, n_answers))
+
+    def __call__(self, probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return the mean of the last answers and this one, shape (classes,)."""
+        self._answers.append(probabilities)
+        mean: NDArray[np.float64] = np.mean(self._answers, axis=0)
+        return mean
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self._answers.clear()
+
+
+@dataclass(frozen=True, eq=False)
+class Verdict:
+    """What there is to show at a moment.
+
+    Parameters
+    ----------
+    end
+        Number of samples that have been heard.
+    seconds
+        The same in seconds.
+    window : shape=(classes,)
+        What the listener said.
+    probabilities : shape=(classes,)
+        The same after smoothing; before the first sound, those of no knowledge at all.
+    decision
+        What that amounts to; ``None`` while it is silent.
+    level_db
+        Of the last hop.
+    """
+
+    end: int
+    seconds: float
+    window: NDArray[np.float64]
+    probabilities: NDArray[np.float64]
+    decision: Decision | None
+    level_db: float
+
+    @property
+    def state(self) -> str:
+        """``"silence"``, ``"unsure"`` or ``"sure"``."""
+        if self.decision is None:
+            return "silence"
+        return "unsure" if self.decision.unsure else "sure"
+
+
+@dataclass(frozen=True)
+class LiveSettings:
+    """How to listen.
+
+    Parameters
+    ----------
+    hop_sec
+        Seconds from verdict to verdict.
+    memory_sec
+        Seconds of sound a verdict rests on.
+    carry
+        Whether a recurrent network listens on instead of hearing each window by itself; ``None``: if it can.
+    silence_db
+        Level, in dB of full scale, below which nothing is said.
+    thresholds
+        When a verdict is unsure.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
+    """
+
+    hop_sec: float = 0.5
+    memory_sec: float = 15.0
+    carry: bool | None = None
+    silence_db: float = SILENCE_DB
+    thresholds: Thresholds = field(default_factory=Thresholds)
+
+    def __post_init__(self) -> None:
+        for name, low, high in (("hop_sec", 0.05, 60.0), ("memory_sec", 0.05, 3600.0), ("silence_db", -200.0, 0.0)):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+                raise ConfigError(f"live.{name}={value} is out of range; choose between {low:g} and {high:g}")
+
+
+class LiveClassifier:
+    """Listener, smoothing and decision, one after the other.
+
+    Parameters
+    ----------
+    predictor
+        The model.
+    settings
+        How to listen.
+
+    Attributes
+    ----------
+    carried : bool
+        Whether a recurrent network listens on.
+
+    Raises
+    ------
+    ConfigError
+        If the model is to listen on and cannot.
+    """
+
+    def __init__(self, predictor: Predictor, settings: LiveSettings) -> None:
+        if settings.carry and not can_carry(predictor):
+            raise ConfigError(
+                f"live.carry=true needs a cnn_gru without features, and {predictor.name} is none; leave it at null"
+            )
+        self.labels = predictor.labels
+        self.clips: ClipSpec = predictor.clips
+        self.carried = can_carry(predictor) if settings.carry is None else settings.carry
+        self._settings = settings
+        self._listener: Listener
+        if self.carried:
+            assert isinstance(predictor, DeepPredictor)
+            self._listener = CarriedListener(predictor, settings.hop_sec, settings.memory_sec)
+            self._smoothing = Smoothing(1)
+        else:
+            self._listener = WindowListener(predictor, settings.hop_sec)
+            self._smoothing = Smoothing(round(settings.memory_sec / settings.hop_sec))
+        self._unknown = np.full(len(self.labels), 1 / len(self.labels))
+        self._smoothed = self._unknown
+        self._silent_samples = 0
+
+    @property
+    def window(self) -> int:
+        """Samples before the first verdict."""
+        return self._listener.window
+
+    def push(self, samples: NDArray[np.float32]) -> list[Verdict]:
+        """Take some more samples, shape (n,), and return the verdicts that are due."""
+        return [self._verdict(heard) for heard in self._listener.push(samples)]
+
+    def _verdict(self, heard: Heard) -> Verdict:
+        decision = None
+        if heard.level_db < self._settings.silence_db:
+            self._silent_samples += self._listener.hop
+            if self._silent_samples >= SILENCE_SEC * self.clips.sample_rate:
+                self._smoothing.forget()
+                self._listener.forget()
+                self._smoothed = self._unknown
+        else:
+            self._silent_samples = 0
+            self._smoothed = self._smoothing(heard.probabilities)
+            decision = decide(self._smoothed, self.labels, self._settings.thresholds)
+        seconds = heard.end / self.clips.sample_rate
+        return Verdict(heard.end, seconds, heard.probabilities, self._smoothed, decision, heard.level_db)
+
+
+def level_db(samples: NDArray[np.float32]) -> float:
+    """Return the root mean square of samples in dB of full scale; -200 for none or for digital silence."""
+    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    return 10 * float(np.log10(max(power, 1e-20)))

@@ -1,0 +1,338 @@
+"""infer.py on files, folders and streams: what it answers, what it writes, and what it says when it cannot."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import runpy
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+import torch
+from matplotlib.image import imread
+from running import run_entry_point
+from small_music import tone
+
+from genre.errors import DeviceError
+
+ROOT = Path(__file__).parent.parent.parent
+LABELS = ["high", "low", "middle"]
+NETWORK = (
+    "data.clip_sec=1",
+    "trainer.max_epochs=15",
+    "optimizer.learning_rate=0.02",
+    "data.batch_size=8",
+    "logger=none",
+    "callbacks.patience=null",
+)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, music: Path, stores: Path) -> dict[str, Path]:
+    """A training run of a network that hears windows, and of one that listens on."""
+    folder = tmp_path_factory.mktemp("runs")
+    models = {
+        "mini_vgg": ("model.widths=[4,8]", "model.hidden=16"),
+        "cnn_gru": ("model=cnn_gru", "model.widths=[4,4,8,8]", "model.hidden=8"),
+    }
+    for name, settings in models.items():
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(folder)
+            patch.setenv("GENRE_STORES", str(stores))
+            run = ("data=folder", f"data.root={music}", f"hydra.run.dir={folder / name}", *NETWORK, *settings)
+            assert run_entry_point("train", run, patch) == 0
+    return {name: folder / name for name in models}
+
+
+@pytest.fixture(scope="module")
+def ckpt(runs: dict[str, Path]) -> str:
+    return f"ckpt={runs['mini_vgg'] / 'best.ckpt'}"
+
+
+def rows(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_answers_are_those_of_the_training_run(infer, runs: dict[str, Path], ckpt: str, music: Path) -> None:
+    with (runs["mini_vgg"] / "predictions.csv").open() as stream:
+        expected = list(csv.DictReader(stream))
+    result = infer(ckpt, str(music), "format=json", "clips=true")
+    assert result.status == 0, result.err
+    heard = {
+        (os.path.relpath(row["file"], music), clip["start_sec"]): clip["probabilities"]
+        for row in rows(result.out)
+        for clip in row["clips"]
+    }
+    assert len(rows(result.out)) == 12
+    assert len(expected) > 3
+    assert np.ptp([float(row["low"]) for row in expected]) > 0.05  # the network has learnt something
+    for row in expected:
+        ours = heard[row["track"], float(row["start_sec"])]
+        np.testing.assert_allclose(
+            [ours[label] for label in LABELS], [float(row[label]) for label in LABELS], atol=1e-5
+        )
+
+
+def test_json_has_one_object_an_input(infer, ckpt: str, music: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd, name (live) = x.wav"
+    soundfile.write(odd, tone(440, 3.0), 22050)
+    result = infer(ckpt, odd.name, str(music / "low" / "low.0.0.wav"), "format=json")
+    assert result.status == 0, result.err
+    first, second = rows(result.out)
+    assert first["file"] == odd.name
+    assert second["file"].endswith("low.0.0.wav")
+    assert first["predicted"] == first["top"][0]["label"] == max(first["probabilities"], key=first["probabilities"].get)
+    assert sum(first["probabilities"].values()) == pytest.approx(1)
+    assert first["n_clips"] == 3
+    assert result.err == ""
+    assert not (tmp_path / "inference").exists()
+
+
+def test_csv_of_files_and_of_clips(infer, ckpt: str, music: Path) -> None:
+    table = list(csv.DictReader(io.StringIO(infer(ckpt, str(music / "low"), "format=csv").out)))
+    assert list(table[0]) == ["file", "predicted", "probability", "unsure", *LABELS]
+    assert len(table) == 4
+    clips = list(csv.DictReader(io.StringIO(infer(ckpt, str(music / "low"), "format=csv", "clips=true").out)))
+    assert len(clips) == 8
+    assert {row["start_sec"] for row in clips} == {"0.000000", "1.000000"}
+    mean = np.mean([float(row["low"]) for row in clips if row["file"] == table[0]["file"]])
+    assert float(table[0]["low"]) == pytest.approx(mean, abs=1e-6)
+
+
+def test_table_for_people(infer, ckpt: str, music: Path) -> None:
+    result = infer(ckpt, f"input={music / 'low'}", "format=table", "unsure.probability=1", "top=2")
+    assert result.out.count("low.") == 4
+    assert result.out.count("unsure") == 4
+    assert "%" in result.out
+    assert "3." not in result.out.splitlines()[0]
+
+
+def test_bad_files_are_reported_and_the_others_heard(infer, ckpt: str, music: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "a.wav").write_bytes(b"")
+    soundfile.write(folder / "b.wav", tone(440, 2.0), 22050)
+    soundfile.write(folder / "c.wav", np.zeros(44100), 22050)
+    result = infer(ckpt, "folder", "nowhere.mp3", "format=json")
+    assert result.status == 1
+    answers = rows(result.out)
+    assert ["error" in answer for answer in answers] == [True, False, True, True]
+    assert "does not exist" in answers[3]["error"]
+    assert result.err.count("skipped: ") == 3
+    assert result.err.splitlines()[-1] == "error: 3 of 4 inputs could not be used, for the reasons above"
+
+
+def test_several_checkpoints_are_averaged(infer, runs: dict[str, Path], music: Path) -> None:
+    file = str(music / "low" / "low.0.0.wav")
+    paths = [str(run / "best.ckpt") for run in runs.values()]
+    alone = [rows(infer(f"ckpt={path}", file, "format=json").out)[0]["probabilities"] for path in paths]
+    repeated = rows(infer(*(f"ckpt={path}" for path in paths), file, "format=json").out)[0]
+    listed = rows(infer(f"ckpt=[{','.join(paths)}]", file, "format=json").out)[0]
+    assert repeated["probabilities"] == listed["probabilities"]
+    for label in LABELS:
+        mean = (alone[0][label] + alone[1][label]) / 2
+        assert repeated["probabilities"][label] == pytest.approx(mean, abs=1e-6)
+
+
+def test_pictures(infer, ckpt: str, music: Path, tmp_path: Path) -> None:
+    file = music / "low" / "low.0.0.wav"
+    settings = ("plot=[timeline,denoise]", "denoise=spectral_subtraction", "hydra.run.dir=pictures", "format=json")
+    result = infer(ckpt, str(file), str(music / "high" / "high.0.0.wav"), *settings)
+    assert result.status == 0, result.err
+    names = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert names == {f"{stem}.0.0.{kind}.png" for stem in ("low", "high") for kind in ("timeline", "denoise")}
+    for name in names:
+        assert imread(tmp_path / "pictures" / name).std() > 0.05
+
+
+def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ckpt: str, tmp_path: Path) -> None:
+    noise = 0.2 * np.random.default_rng(0).standard_normal(3 * 22050)
+    soundfile.write(tmp_path / "noisy.wav", tone(440, 3.0) + noise, 22050)
+    soundfile.write(tmp_path / "the noise, alone.wav", noise[:22050], 22050)
+    answers = [
+        rows(infer(ckpt, "noisy.wav", "format=json", *settings).out)[0]["probabilities"]
+        for settings in (
+            ("denoise=none",),
+            ("denoise=spectral_subtraction", "denoise.noise_sec=0.5"),
+            ("denoise=berouti", "denoise.noise_file=the noise, alone.wav"),
+            ("denoise=noisereduce",),
+        )
+    ]
+    assert len({tuple(answer.values()) for answer in answers}) == 4
+
+
+@pytest.mark.parametrize(
+    ("arguments", "hint"),
+    [
+        (("a.wav",), "no model is given; name it with ckpt="),
+        (("CKPT",), "there is nothing to listen to"),
+        (("ckpt=none.ckpt", "a.wav"), "there is no checkpoint none.ckpt"),
+        (("ckpt=a.wav", "a.wav"), "a.wav is not a checkpoint"),
+        (("CKPT", "empty"), "the folder empty holds nothing to listen to (there is no audio in it)"),
+        (("CKPT", "a.wav", "format=jsn"), "did you mean json?"),
+        (("CKPT", "a.wav", "plot=timelin"), "did you mean timeline?"),
+        (("CKPT", "a.wav", "denoise=beruti"), "did you mean berouti?"),
+        (("CKPT", "a.wav", "denoise=berouti", "denoise.flor=1"), "did you mean denoise.floor"),
+        (("CKPT", "a.wav", "denoise=berouti", "denoise.floor=2"), "denoise.floor=2"),
+        (("CKPT", "a.wav", "denoise=berouti", "denoise.noise_file=no.wav"), "no.wav does not exist"),
+        (("CKPT", "a.wav", "unsure.margin=2"), "unsure.margin=2"),
+        (("CKPT", "a.wav", "hop_sec=-1"), "hop_sec=-1"),
+        (("CKPT", "a.wav", "input=mic"), "are listened to alone"),
+        (("CKPT", "input=stream:no.wav"), "no.wav does not exist"),
+        (("CKPT", "input=stream:a.wav", "live.seconds=0"), "live.seconds=0"),
+        (("CKPT", "input=stream:a.wav", "live.hop_sec=0"), "live.hop_sec=0"),
+        (("CKPT", "input=stream:a.wav", "live.carry=true"), "live.carry=true needs a cnn_gru"),
+        (("CKPT", "export=onx"), "export=onx is unknown"),
+    ],
+)
+def test_one_sentence_for_what_is_wrong(
+    infer, ckpt: str, tmp_path: Path, arguments: tuple[str, ...], hint: str
+) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(440, 2.0), 22050)
+    (tmp_path / "empty").mkdir()
+    result = infer(*(ckpt if argument == "CKPT" else argument for argument in arguments))
+    assert result.status == 1
+    lines = result.err.splitlines()
+    assert len(lines) == 1, result.err
+    assert lines[0].startswith("error: ")
+    assert hint in lines[0]
+    assert result.out == ""
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(infer, tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.system, (f"touch {tmp_path / 'ran'}",)
+
+    torch.save({"genre": {"model": "MiniVGG"}, "state_dict": Evil()}, tmp_path / "evil.ckpt")
+    soundfile.write(tmp_path / "a.wav", tone(440, 2.0), 22050)
+    result = infer("ckpt=evil.ckpt", "a.wav")
+    assert result.status == 1
+    assert "run code" in result.err
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_users_file_called_failed_txt_is_left_alone(infer, ckpt: str, tmp_path: Path) -> None:
+    (tmp_path / "failed.txt").write_text("mine")
+    soundfile.write(tmp_path / "a.wav", tone(440, 2.0), 22050)
+    assert infer(ckpt, "a.wav").status == 0
+    assert (tmp_path / "failed.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("model", ["mini_vgg", "cnn_gru"])
+def test_a_stream_is_heard_as_the_file(infer, runs: dict[str, Path], model: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 6.0), 22050)
+    ckpt = f"ckpt={runs[model] / 'best.ckpt'}"
+    offline = rows(infer(ckpt, "song.wav", "format=json", "clips=true", "hop_sec=0.5").out)[0]["clips"]
+    live = ("input=stream:song.wav", "live.carry=false", "hydra.run.dir=live", "format=json")
+    result = infer(ckpt, *live)
+    assert result.status == 0, result.err
+    verdicts = rows(result.out)
+    assert len(verdicts) == len(offline) == 11
+    for verdict, clip in zip(verdicts, offline, strict=True):
+        assert verdict["seconds"] == clip["start_sec"] + 1
+        assert verdict["window"] == pytest.approx(clip["probabilities"], abs=1e-4)
+    assert {path.name for path in (tmp_path / "live").iterdir()} == {"verdicts.csv", "timeline.png"}
+    with (tmp_path / "live" / "verdicts.csv").open() as stream:
+        kept = list(csv.DictReader(stream))
+    assert [float(row["low"]) for row in kept] == pytest.approx([v["probabilities"]["low"] for v in verdicts], abs=1e-6)
+    assert "heard 6.0 s, nothing lost" in result.err
+
+
+def test_a_recording_of_some_seconds_is_kept(infer, ckpt: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 6.0), 22050)
+    settings = ("live.seconds=3", "denoise=spectral_subtraction", "denoise.noise_sec=0.5", "hydra.run.dir=live")
+    result = infer(ckpt, "input=stream:song.wav", *settings, "format=csv")
+    assert result.status == 0, result.err
+    assert [row["seconds"] for row in csv.DictReader(io.StringIO(result.out))] == ["1.500", "2.000", "2.500", "3.000"]
+    raw, clean = (soundfile.read(tmp_path / "live" / name)[0] for name in ("raw.wav", "denoised.wav"))
+    assert len(raw) == len(clean) == 3 * 22050
+    np.testing.assert_allclose(raw, soundfile.read(tmp_path / "song.wav")[0][: len(raw)], atol=1e-6)
+    for name in ("timeline.png", "denoise.png"):
+        assert imread(tmp_path / "live" / name).std() > 0.05
+
+
+def test_live_results_go_into_a_folder_of_their_own(infer, ckpt: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 2.0), 22050)
+    result = infer(ckpt, "input=stream:song.wav", "format=table")
+    assert result.status == 0, result.err
+    (folder,) = (tmp_path / "inference").iterdir()
+    assert {path.name for path in folder.iterdir()} == {"verdicts.csv", "timeline.png"}
+    assert "0:01" in result.out
+    assert "overall: " in result.err
+
+
+def test_a_stream_shorter_than_a_clip_has_no_verdict(infer, ckpt: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 0.7), 22050)
+    result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", "format=json")
+    assert result.status == 0
+    assert result.out == ""
+    assert "0.7 s were heard, less than one clip of 1 s" in result.err
+
+
+def test_interrupt_ends_listening_with_a_summary(ckpt: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 60.0), 22050)
+    command = [
+        sys.executable, str(ROOT / "infer.py"), ckpt, "input=stream:song.wav", "live.real_time=true", "format=json",
+        "hydra.run.dir=live",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert process.stdout is not None
+    first = json.loads(process.stdout.readline())
+    assert first["seconds"] == 1
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert "overall: " in err
+    assert "kept in live" in err
+    assert (tmp_path / "live" / "timeline.png").stat().st_size > 0
+    with (tmp_path / "live" / "verdicts.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 1 + len(out.splitlines())
+
+
+def test_devices_without_portaudio(infer, monkeypatch: pytest.MonkeyPatch) -> None:
+    from genre.inference import microphone
+
+    def missing() -> None:
+        raise DeviceError("recording needs PortAudio, which is not installed: sudo apt-get install libportaudio2")
+
+    monkeypatch.setattr(microphone, "sounddevice", missing)
+    result = infer("devices=true")
+    assert result.status == 1
+    assert result.err == (
+        "error: recording needs PortAudio, which is not installed: sudo apt-get install libportaudio2\n"
+    )
+
+
+def test_export_of_a_network_and_its_front_end(infer, ckpt: str, tmp_path: Path, music: Path) -> None:
+    result = infer(ckpt, "export=torch", "hydra.run.dir=exported")
+    assert result.status == 0, result.err
+    path = tmp_path / "exported" / "model.pt2"
+    assert result.out == "exported/model.pt2\n" or result.out.strip() == str(path)
+    samples, _ = soundfile.read(music / "low" / "low.0.0.wav", dtype="float32")
+    clip = torch.from_numpy(samples[:22050])[None]
+    with torch.no_grad():
+        program = torch.export.load(path).module()(clip)[0]
+    ours = rows(infer(ckpt, str(music / "low" / "low.0.0.wav"), "format=json", "clips=true").out)[0]["clips"][0]
+    assert program.tolist() == pytest.approx(list(ours["probabilities"].values()), abs=1e-4)
+
+
+def test_help_is_quick() -> None:
+    began = time.monotonic()
+    shown = subprocess.run(
+        [sys.executable, str(ROOT / "infer.py"), "--help"], capture_output=True, text=True, check=True, cwd=ROOT
+    ).stdout
+    assert "spectral_subtraction" in shown
+    assert time.monotonic() - began < 10  # 3 s on a machine with nothing else to do
+
+
+def test_the_entry_point_does_nothing_when_imported() -> None:
+    assert "main" in runpy.run_path(str(ROOT / "infer.py"), run_name="imported")

@@ -1,0 +1,51 @@
+"""The library's gate in blocks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from listening import music, pieces
+
+from genre.errors import ConfigError
+from genre.inference.gating import NoiseReduce
+
+RATE = 8000
+
+
+def through(denoiser: NoiseReduce, parts) -> np.ndarray:
+    return np.concatenate([*(denoiser.process(part) for part in parts), denoiser.flush()])
+
+
+def noisy(seconds: float = 2.0) -> tuple[np.ndarray, np.ndarray]:
+    noise = 0.05 * np.random.default_rng(0).standard_normal(round(seconds * RATE)).astype(np.float32)
+    sound = music(seconds, RATE)
+    sound[: RATE // 2 + 200] = 0
+    return sound, noise
+
+
+@pytest.mark.parametrize("source", [{"noise_sec": 0.6}, {}, {"noise": noisy()[1]}], ids=["lead-in", "itself", "file"])
+def test_pieces_give_what_the_whole_gives(source: dict) -> None:
+    sound, noise = noisy()
+    whole = through(NoiseReduce(RATE, **source), [sound + noise])
+    assert len(whole) == len(sound)
+    assert np.isfinite(whole).all()
+    np.testing.assert_array_equal(through(NoiseReduce(RATE, **source), pieces(sound + noise, 3)), whole)
+
+
+def test_noise_of_the_lead_in_is_taken_out() -> None:
+    sound, noise = noisy()
+    left = through(NoiseReduce(RATE, noise_sec=0.5), [sound + noise])
+    error, before = left - sound, noise
+    assert np.square(error[RATE:]).mean() < 0.5 * np.square(before[RATE:]).mean()
+
+
+def test_silence_and_short_sound() -> None:
+    assert not through(NoiseReduce(RATE), [np.zeros(RATE, np.float32)]).any()
+    assert through(NoiseReduce(RATE), []).shape == (0,)
+    assert len(through(NoiseReduce(RATE, noise_sec=0.6), [music(0.1, RATE)])) == RATE // 10
+
+
+@pytest.mark.parametrize("wrong", [{"strength": 2}, {"block_sec": 0}, {"context_sec": "long"}, {"noise_sec": 0.01}])
+def test_wrong_settings(wrong: dict) -> None:
+    with pytest.raises(ConfigError, match=f"denoise.{next(iter(wrong))}="):
+        NoiseReduce(RATE, **wrong)
