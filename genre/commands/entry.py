@@ -53,7 +53,7 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
     return body
 
 
-def _say_how_to_go_on(hydra: DictConfig) -> None:
+def _say_how_to_go_on(hydra: Any) -> None:
     from hydra.types import RunMode
 
     from genre.commands.console import say
