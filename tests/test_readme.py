@@ -105,6 +105,60 @@ def test_training_commands_of_the_readme(line: str, workshop: Path) -> None:
         assert 0 <= json.loads(path.read_text())["test"]["track_accuracy"] <= 1
 
 
+@pytest.fixture(scope="module")
+def feature_table(workshop: Path) -> Path:
+    """The table of features that the README speaks of: of three tracks a genre, one on each fault-filtered side."""
+    import csv
+
+    import numpy as np
+
+    from genre.features.handcrafted import FEATURE_NAMES
+
+    rng = np.random.default_rng(0)
+    path = workshop / "features_30_sec.csv"
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["filename", "length", *FEATURE_NAMES, "label"])
+        for file in sorted((workshop / "gtzan").rglob("*.wav")):
+            genre = file.parent.name
+            writer.writerow([file.name, 661794, *rng.normal(GENRES.index(genre), 1, len(FEATURE_NAMES)), genre])
+    return path
+
+
+@pytest.mark.usefixtures("feature_table")
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("python sweep_classical.py")])
+def test_classical_commands_of_the_readme(line: str, workshop: Path) -> None:
+    arguments = shlex.split(line)[1:]
+    before = set(workshop.rglob("metrics.json"))
+    small = ["logger=none", "search.jobs=1"]
+    if not any(argument.startswith("data=features_csv") for argument in arguments):
+        small.append("data.clip_sec=1")
+    if "-m" in arguments and not any(argument.startswith("classifier=") for argument in arguments):
+        small += ["transform=none,pca", "classifier=ridge,knn", "classifier.grid={}"]
+    if not any(argument.startswith("data=") for argument in arguments):
+        small += ["data=folder", "data.root=music"]
+    run([*arguments, *small], workshop)
+    made = set(workshop.rglob("metrics.json")) - before
+    assert len(made) >= (2 if "-m" in arguments else 1)
+    for path in made:
+        assert 0 <= json.loads(path.read_text())["test"]["track_accuracy"] <= 1
+
+
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("python -m genre.evaluation")])
+def test_leaderboard_commands_of_the_readme(line: str, workshop: Path) -> None:
+    (workshop / "sweeps").mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, *shlex.split(line)[1:]],
+        cwd=workshop,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert "| mini_vgg" in done.stdout
+    assert (workshop / "leaderboard.csv").is_file()
+
+
 def test_tensorboard_is_installed() -> None:
     tensorboard = shutil.which("tensorboard", path=str(Path(sys.executable).parent))
     assert tensorboard is not None

@@ -26,6 +26,7 @@ from genre.commands.runs import finished_run, in_multirun, output_folder, requir
 from genre.commands.space import write_space
 from genre.data.feature_set import FeatureSet
 from genre.data.protocols import Deal, Protocol
+from genre.data.store import write_quarantine
 from genre.evaluation.calibration import fit_temperature
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, heading, summary, write_run
@@ -190,6 +191,7 @@ class Job:
             f"{len(self.features.labels)} classes; protocol {self.protocol.name}: tracks in {sides}"
         )
         tell_notices([*self.features.notices, *deal.notices])
+        write_quarantine(self.folder / "quarantine.csv", self.features.quarantined, dict(self.features.label_of))
 
     def _tell(self, report: RunReport, search: Search, model: ClassicalModel, deal: Deal) -> None:
         """Say how it went: in a sweep on one line, else at length and with pictures of the features."""

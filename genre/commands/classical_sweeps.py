@@ -11,7 +11,7 @@ from omegaconf import OmegaConf
 from genre.commands.sweeps import SweepReport
 
 if TYPE_CHECKING:
-    from genre.evaluation.leaderboard import FailedRun, FoundRuns
+    from genre.evaluation.leaderboard import FailedRun
     from genre.evaluation.report import RunReport
 
 
@@ -21,13 +21,13 @@ class ClassicalSweepReport(SweepReport):
     def __init__(self) -> None:
         super().__init__(name_jobs=True)
 
-    def report(self, folder: Path, failed: Sequence[FailedRun]) -> FoundRuns:
-        """Write the table of all runs below ``folder``, and the pictures."""
-        found = super().report(folder, failed)
-        if found.runs:
-            write_accuracy_tables(folder, found.runs)
-            write_space_of_best(folder, found.runs)
-        return found
+    def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
+        """Write the table of all runs below ``folder``, and the pictures; return the runs that did not fail."""
+        runs = super().report(folder, failed)
+        if runs:
+            write_accuracy_tables(folder, runs)
+            write_space_of_best(folder, runs)
+        return runs
 
 
 def write_accuracy_tables(folder: Path, runs: Sequence[RunReport]) -> None:

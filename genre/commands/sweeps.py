@@ -10,7 +10,8 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 if TYPE_CHECKING:
-    from genre.evaluation.leaderboard import FailedRun, FoundRuns
+    from genre.evaluation.leaderboard import FailedRun
+    from genre.evaluation.report import RunReport
 
 
 class SweepReport(Callback):
@@ -45,9 +46,9 @@ class SweepReport(Callback):
 
         folder = Path(str(config.hydra.sweep.dir))
         failed = failed_runs(folder)
-        found = self.report(folder, failed)
+        runs = self.report(folder, failed)
         if failed:
-            total = len(failed) + len(found.runs)
+            total = len(failed) + len(runs)
             fail_with(
                 GenreError(
                     f"{len(failed)} of {total} runs failed (the first, {failed[0].name}: "
@@ -55,19 +56,21 @@ class SweepReport(Callback):
                 )
             )
 
-    def report(self, folder: Path, failed: Sequence[FailedRun]) -> FoundRuns:
-        """Write and show the table of all runs below ``folder``."""
+    def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
+        """Write and show the table of all runs below ``folder``, and return those that did not fail."""
         from genre.commands.console import console
+        from genre.commands.entry import FAILURE_FILE
         from genre.evaluation.leaderboard import leaderboard, markdown, read_runs, write_leaderboard
 
         found = read_runs([folder])
         for notice in found.notices:
             console.print(f"note: {notice}", style="yellow", markup=False)
-        standings = leaderboard(found.runs)
+        runs = [run for run in found.runs if not (run.folder / FAILURE_FILE).is_file()]  # older than the failure
+        standings = leaderboard(runs)
         write_leaderboard(folder, standings, failed)
         console.print(markdown(standings, failed), markup=False)
         console.print(f"written to {folder / 'leaderboard.md'} and leaderboard.csv", markup=False)
-        return found
+        return runs
 
 
 def failed_runs(folder: Path) -> list[FailedRun]:

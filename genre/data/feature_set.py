@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
+from genre.data.preparation import PreparedTrack
 from genre.data.protocols import TrackTable
 from genre.errors import ConfigError
 from genre.features.sets import DYNAMICS, FEATURE_SETS, HANDCRAFTED, check_feature_set, joined
@@ -39,6 +41,10 @@ class FeatureSet:
         Hash of all that shaped the values.
     notices
         Sentences to show to the user.
+    quarantined
+        Files that cannot be used, and why.
+    label_of
+        Label of each file of the catalogue, those that cannot be used included.
     """
 
     name: str
@@ -50,6 +56,8 @@ class FeatureSet:
     clips: ClipSpec | None
     content: str
     notices: tuple[str, ...] = ()
+    quarantined: tuple[PreparedTrack, ...] = ()
+    label_of: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -109,4 +117,6 @@ def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> Fea
         clips=datamodule.clips,
         content=datamodule.store_name,
         notices=tuple(notice for notice in datamodule.notices if notice not in datamodule.deal.notices),
+        quarantined=datamodule.quarantined,
+        label_of={track.file: track.label for track in datamodule.catalogue.tracks},
     )

@@ -44,6 +44,7 @@ OUTPUTS = {
     "trials.csv",
     "trials.png",
     "model.skops",
+    "quarantine.csv",
     "config.yaml",
     "run.log",
 }
