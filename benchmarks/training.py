@@ -107,10 +107,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     _silence()
     with tempfile.TemporaryDirectory(prefix="training-") as scratch:
-        results = []
-        for name in arguments.models:
-            results.append(_measured(name, Path(scratch), arguments))
-            print(_line(results[-1], None))
+        results = [_measured(name, Path(scratch), arguments) for name in arguments.models]
     reference = next((result for result in results if result.model == REFERENCE), None)
     print(f"\n{_head()}")
     for result in results:
@@ -151,6 +148,7 @@ def _measured(name: str, scratch: Path, arguments: argparse.Namespace) -> Result
     from genre.commands.build import build_datamodule, build_model, build_trainer
     from genre.commands.console import say
 
+    say(f"measuring {name}")
     cfg = _configuration(name, scratch, arguments)
     data = build_datamodule(cfg, progress=lambda *_: None, say=say)
     data.prepare_data()
@@ -353,7 +351,8 @@ def _line(result: Result, reference: Result | None) -> str:
 
 def _silence() -> None:
     """Silence what Lightning says of things that are as they should be."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    for name in ("pytorch_lightning", "lightning.pytorch", "pytorch_lightning.utilities.rank_zero"):
+        logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module=r"pytorch_lightning\..*")
 
 

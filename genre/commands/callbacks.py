@@ -30,7 +30,11 @@ class StepSeed(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed the coming step."""
-        torch.manual_seed(self.seed * 1_000_003 + trainer.global_step)
+        seed = self.seed * 1_000_003 + trainer.global_step
+        if pl_module.device.type == "cpu":
+            torch.default_generator.manual_seed(seed)  # the same numbers, without the milliseconds for absent devices
+        else:
+            torch.manual_seed(seed)
 
 
 class History(Callback):

@@ -61,6 +61,7 @@ class SweepReport(Callback):
         from genre.commands.console import console
         from genre.commands.entry import FAILURE_FILE
         from genre.evaluation.leaderboard import leaderboard, markdown, read_runs, write_leaderboard
+        from genre.evaluation.leakage import write_protocol_pictures
 
         found = read_runs([folder])
         for notice in found.notices:
@@ -69,7 +70,9 @@ class SweepReport(Callback):
         standings = leaderboard(runs)
         write_leaderboard(folder, standings, failed)
         console.print(markdown(standings, failed), markup=False)
-        console.print(f"written to {folder / 'leaderboard.md'} and leaderboard.csv", markup=False)
+        pictures = [path.name for path in write_protocol_pictures(folder, standings)]
+        files = ", ".join(["leaderboard.csv", *pictures])
+        console.print(f"written to {folder / 'leaderboard.md'}, {files}", markup=False)
         return runs
 
 

@@ -257,6 +257,8 @@ def markdown(standings: Sequence[Standing], failed: Sequence[FailedRun] = ()) ->
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status: 0 done, 1 for what the user must fix."""
+    from genre.evaluation.leakage import write_protocol_pictures
+
     try:
         options = _parser().parse_args(arguments)
         found = read_runs(options.runs)
@@ -268,11 +270,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         standings = leaderboard(found.runs)
         write_leaderboard(options.out, standings)
+        pictures = write_protocol_pictures(options.out, standings)
     except GenreError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print(markdown(standings))
-    print(f"written to {options.out / 'leaderboard.csv'} and {options.out / 'leaderboard.md'}", file=sys.stderr)
+    files = [options.out / "leaderboard.csv", options.out / "leaderboard.md", *pictures]
+    print(f"written to {', '.join(map(str, files))}", file=sys.stderr)
     return 0
 
 

@@ -191,17 +191,17 @@ class GenreModule(LightningModule):
         loss = functional.cross_entropy(
             logits, target, weight=self.class_weight, label_smoothing=self.hparams["label_smoothing"]
         )
-        self._log("train", loss, logits, batch)
+        self._log("train", loss, logits, batch, first=batch_idx == 0)
         self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True, on_epoch=False)
         return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the metrics of one validation batch."""
-        self._evaluate("val", batch)
+        self._evaluate("val", batch, batch_idx)
 
     def test_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the metrics of one test batch."""
-        self._evaluate("test", batch)
+        self._evaluate("test", batch, batch_idx)
 
     def predict_step(self, batch: Batch, batch_idx: int) -> Batch:
         """Return the logits of a batch with what identifies its clips."""
@@ -214,11 +214,11 @@ class GenreModule(LightningModule):
             logits: torch.Tensor = self(batch["spectrogram"], batch["features"])
         return logits
 
-    def _evaluate(self, side: str, batch: Batch) -> None:
+    def _evaluate(self, side: str, batch: Batch, batch_idx: int) -> None:
         logits = self._exact_logits(batch)
-        self._log(side, functional.cross_entropy(logits, batch["label"]), logits, batch)
+        self._log(side, functional.cross_entropy(logits, batch["label"]), logits, batch, first=batch_idx == 0)
 
-    def _log(self, side: str, loss: torch.Tensor, logits: torch.Tensor, batch: Batch) -> None:
+    def _log(self, side: str, loss: torch.Tensor, logits: torch.Tensor, batch: Batch, *, first: bool) -> None:
         size = len(logits)
         metrics = self.get_submodule(f"{side}_metrics")
         assert isinstance(metrics, MetricCollection)
@@ -226,7 +226,8 @@ class GenreModule(LightningModule):
         metrics["track_accuracy"].update(torch.softmax(logits.detach(), dim=-1), batch["label"], batch["track"])
         # only validation runs on several processes and must be whole: training loss is this process's own
         self.log(f"{side}/loss", loss, batch_size=size, on_step=False, on_epoch=True, sync_dist=side != "train")
-        self.log_dict(metrics, batch_size=size, on_step=False, on_epoch=True)
+        if first:  # computed when the epoch ends, so that once is enough; each time costs milliseconds
+            self.log_dict(metrics, batch_size=size, on_step=False, on_epoch=True)
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
         """Return the optimiser and its schedule, which is stepped after every batch."""
