@@ -168,6 +168,23 @@ def test_leaderboard_commands_of_the_readme(line: str, workshop: Path) -> None:
     assert (workshop / "leaderboard.csv").is_file()
 
 
+@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("python infer.py")] or [""])
+def test_listening_commands_of_the_readme(line: str, workshop: Path) -> None:
+    arguments = shlex.split(line)[1:]
+    if not arguments or "devices=true" in arguments:  # which devices there are depends on the machine
+        return
+    shutil.copytree(workshop / "runs" / "my_run", workshop / "runs" / "other", dirs_exist_ok=True)
+    for argument in arguments[1:]:
+        if Path(argument).suffix in (".mp3", ".wav") and "=" not in argument.partition(" ")[0]:
+            soundfile.write(workshop / argument, tone(440, 2.2), 22050)
+    soundfile.write(workshop / "song.wav", tone(440, 2.2), 22050)
+    arguments = ["input=stream:song.wav" if argument == "input=mic" else argument for argument in arguments]
+    printed = run([*arguments, "hydra.run.dir=heard"], workshop)
+    assert "high" in printed or "unsure" in printed or "model.pt2" in printed
+    if "plot=timeline" in arguments:
+        assert list((workshop / "heard").glob("*.timeline.png"))
+
+
 def test_tensorboard_is_installed() -> None:
     tensorboard = shutil.which("tensorboard", path=str(Path(sys.executable).parent))
     assert tensorboard is not None

@@ -9,7 +9,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -17,8 +17,10 @@ from rich.text import Text
 
 from genre.audio.files import shown
 from genre.errors import ConfigError, near_names
-from genre.inference.decision import Decision
-from genre.inference.files import FilePrediction
+
+if TYPE_CHECKING:
+    from genre.inference.decision import Decision
+    from genre.inference.files import FilePrediction
 
 FORMATS = ("auto", "table", "json", "csv")
 WIDE = 160

@@ -101,7 +101,7 @@ def subtract_power(spectrum: Spectrum, noise: Magnitude, *, over_subtraction: fl
     noise : shape=(bins,)
         ``|N|``.
     over_subtraction
-        a0: about 4 suits speech; 1 to 2 is kinder to music.
+        a0: 4 is usual; with less, nothing is subtracted from frames of a good SNR.
     floor
         b: 0.005 to 0.1. What is left of the noise covers up single bins that would otherwise tinkle ("musical noise").
     """
@@ -155,7 +155,7 @@ class SpectralSubtraction(Denoiser):
         rule: str = "magnitude",
         noise_sec: float | None = None,
         noise: NDArray[np.float32] | None = None,
-        over_subtraction: float = 2.0,
+        over_subtraction: float = 4.0,
         floor: float = 0.02,
         n_fft: int = 1024,
         hop_length: int = 256,

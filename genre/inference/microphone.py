@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genre.audio.quiet import quiet_c_libraries
 from genre.errors import DeviceError
 from genre.inference.sources import Source
 
@@ -50,7 +52,8 @@ def sounddevice() -> Any:
         If it or PortAudio is not installed.
     """
     try:
-        import sounddevice as module
+        with quiet_c_libraries():  # the system's libraries list the devices that they do not find
+            import sounddevice as module
     except ImportError as error:
         raise DeviceError("recording needs the package sounddevice: pip install sounddevice") from error
     except OSError as error:  # "PortAudio library not found"
@@ -107,7 +110,10 @@ class Microphone(Source):
         self._module = sounddevice()
         chosen = find_device(device)
         self.name = chosen.name
-        self._stream, rate = self._open(chosen, sample_rate)
+        self._quiet = ExitStack()
+        self._is_told_to_stop = False
+        with quiet_c_libraries():
+            self._stream, rate = self._open(chosen, sample_rate)
         super().__init__(rate)
         self._last_sound = 0.0
 
@@ -138,10 +144,12 @@ class Microphone(Source):
     def start(self) -> None:
         """Begin to record."""
         self._last_sound = time.perf_counter()
+        self._quiet.enter_context(quiet_c_libraries())  # the system's libraries comment on a device that goes away
         try:
             self._stream.start()
         except self._module.PortAudioError as error:
             self._stream.close()
+            self._quiet.close()
             raise DeviceError(
                 f"the input device {self.name} does not start ({_cause(error)}); plug it in again, or choose another "
                 "with live.device=..."
@@ -149,10 +157,12 @@ class Microphone(Source):
 
     def stop(self) -> None:
         """End the recording."""
+        self._is_told_to_stop = True
         try:
             self._stream.close()
         except self._module.PortAudioError as error:  # it was unplugged
             self.failure = self.failure or f"the input device {self.name} failed ({_cause(error)})"
+        self._quiet.close()
         self.ring.close()
 
     def read(self, timeout: float = 0.1) -> NDArray[np.float32] | None:
@@ -162,8 +172,7 @@ class Microphone(Source):
         if samples is None or len(samples):
             self._last_sound = now
         elif now - self._last_sound > STALL_SEC:
-            self.failure = f"the input device {self.name} gives no more sound: it was unplugged or taken away"
-            self.ring.close()
+            self._is_gone()
         return samples
 
     def _take(self, samples: NDArray[np.float32], n_frames: int, time_info: Any, status: Any) -> None:
@@ -173,6 +182,12 @@ class Microphone(Source):
 
     def _finished(self) -> None:
         """Note that PortAudio has stopped, by itself or because it was told to."""
+        if not self._is_told_to_stop:
+            self._is_gone()
+        self.ring.close()
+
+    def _is_gone(self) -> None:
+        self.failure = f"the input device {self.name} gives no more sound: it was unplugged or taken away"
         self.ring.close()
 
 

@@ -34,7 +34,8 @@ class Books:
     sum_probabilities
         Sum over the windows that were not silent, shape (classes,).
     latencies
-        Of the last verdicts, in seconds: from the arrival of a window's last sample to the verdict.
+        Of the last verdicts, in seconds: from the arrival of a window's last sample to the verdict. Of windows that
+        had come before anybody listened there is none.
     busy_seconds
         Time spent computing.
     lost_seconds
@@ -146,6 +147,7 @@ class Session:
         self._n_in = 0
         self._level = -200.0
         self._last: Verdict | None = None
+        self._began = time.perf_counter()
 
     def run(self) -> Books:
         """Listen to the end; a KeyboardInterrupt passes through, with everything so far in :attr:`books`."""
@@ -184,7 +186,7 @@ class Session:
         rate = self._classifier.clips.sample_rate
         end = verdict.end + lead_in
         arrived = self._source.ring.arrival(round(end / rate * self._source.sample_rate))
-        if arrived is not None:
+        if arrived is not None and arrived >= self._began:
             self.books.latencies.append(now - arrived)
         self.books.enter(verdict)
         self._last = replace(verdict, end=end, seconds=end / rate)

@@ -16,8 +16,8 @@ from genre.audio.blocks import AudioBlocks
 from genre.errors import AudioError
 from genre.inference.ring import RingBuffer
 
-BUFFER_SEC = 10.0
-"""Sound that waits at most until it is looked at."""
+BUFFER_SEC = 30.0
+"""Sound that waits at most until it is looked at: it may come while a model is still being loaded."""
 
 
 class Source(ABC):

@@ -184,7 +184,8 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("CKPT", "a.wav", "denoise=berouti", "denoise.floor=2"), "denoise.floor=2"),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.noise_file=no.wav"), "no.wav does not exist"),
         (("CKPT", "a.wav", "unsure.margin=2"), "unsure.margin=2"),
-        (("CKPT", "a.wav", "hop_sec=-1"), "hop_sec=-1"),
+        (("CKPT", "a.wav", "hop_sec=-1"), "error: hop_sec=-1 is not a usable distance"),
+        (("CKPT", "a.wav", "hop_sec=0"), "error: hop_sec=0 is not"),
         (("CKPT", "a.wav", "input=mic"), "are listened to alone"),
         (("CKPT", "input=stream:no.wav"), "no.wav does not exist"),
         (("CKPT", "input=stream:a.wav", "live.seconds=0"), "live.seconds=0"),
@@ -279,7 +280,7 @@ def test_a_stream_shorter_than_a_clip_has_no_verdict(infer, ckpt: str, tmp_path:
 
 
 def test_interrupt_ends_listening_with_a_summary(ckpt: str, tmp_path: Path) -> None:
-    soundfile.write(tmp_path / "song.wav", tone(440, 60.0), 22050)
+    soundfile.write(tmp_path / "song.wav", tone(440, 900.0, 8000), 8000)  # longer than a slow start takes
     command = [
         sys.executable, str(ROOT / "infer.py"), ckpt, "input=stream:song.wav", "live.real_time=true", "format=json",
         "hydra.run.dir=live",
@@ -289,7 +290,9 @@ def test_interrupt_ends_listening_with_a_summary(ckpt: str, tmp_path: Path) -> N
     first = json.loads(process.stdout.readline())
     assert first["seconds"] == 1
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    assert process.stderr is not None
+    out, err = process.stdout.read(), process.stderr.read()
+    process.wait(60)
     assert process.returncode == 0, err
     assert "overall: " in err
     assert "kept in live" in err

@@ -158,6 +158,15 @@ def test_a_device_that_is_unplugged(portaudio: FakePortAudio, monkeypatch: pytes
         assert "gives no more sound" in source.failure
 
 
+def test_a_device_that_portaudio_gives_up(portaudio: FakePortAudio) -> None:
+    with Microphone(None, 22050) as source:
+        portaudio.stream.record(np.ones((100, 1), np.float32))
+        portaudio.stream.settings["finished_callback"]()
+        assert len(source.read(0.05)) == 100
+        assert source.read(0.05) is None
+    assert "unplugged" in source.failure
+
+
 @pytest.mark.parametrize(
     ("error", "hint"),
     [

@@ -1,0 +1,257 @@
+"""One live session: what is shown and written of it."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+
+from genre.commands.console import console, note
+from genre.commands.listing import resolved_format
+from genre.commands.pictures import Pictures, VerdictHistory
+from genre.commands.screen import Screen, clock, headline
+from genre.commands.settings import listed, results_folder, thresholds
+from genre.errors import DataError
+from genre.evaluation.timeline import Timeline
+from genre.inference.decision import decide
+from genre.inference.denoise import Denoiser
+from genre.inference.intake import Intake, Sink
+from genre.inference.session import Books, Moment, Session
+from genre.inference.sources import Source
+from genre.inference.stream import LiveClassifier, Verdict
+
+SCREEN_SEC = 0.05
+
+
+class LiveRun:
+    """One session with all that is written and shown of it.
+
+    Parameters
+    ----------
+    cfg
+        The configuration.
+    source, denoiser, classifier
+        The stages; sound comes already.
+    title
+        What is listened to.
+    """
+
+    def __init__(
+        self, cfg: DictConfig, source: Source, denoiser: Denoiser, classifier: LiveClassifier, *, title: str
+    ) -> None:
+        self._seconds: float | None = cfg.live.seconds
+        self._thresholds = thresholds(cfg)
+        self._form = resolved_format(cfg.format)
+        self._title = title
+        self._source = source
+        self._classifier = classifier
+        self._rate = classifier.clips.sample_rate
+        self._folder = results_folder()
+        plots = {"timeline", *listed(cfg, "plot")} | ({"denoise"} if self._seconds is not None else set())
+        self._plots = plots
+        self._pictures = Pictures(self._rate, tuple(plots))
+        self._history = VerdictHistory(
+            len(classifier.labels), cfg.live.hop_sec, classifier.window / classifier.clips.sample_rate
+        )
+        self._denoiser = denoiser
+        self._last_shown = 0.0
+        self._last_said = ""
+        self._screen: Screen | None = None
+
+    def run(self) -> None:
+        """Listen, show, and at the end write and tell what was heard."""
+        with ExitStack() as stack:
+            self._table = stack.enter_context(_VerdictTable(self._folder / "verdicts.csv", self._classifier.labels))
+            raw: Sink = self._pictures.raw
+            clean: Sink = self._pictures.clean
+            if self._seconds is not None:
+                raw = _both(raw, stack.enter_context(_Recording(self._folder / "raw.wav", self._rate)).write)
+                clean = _both(clean, stack.enter_context(_Recording(self._folder / "denoised.wav", self._rate)).write)
+            intake = Intake(self._source.sample_rate, self._rate, self._denoiser, raw=raw, clean=clean)
+            session = Session(
+                self._source,
+                intake,
+                self._classifier,
+                on_verdict=self._on_verdict,
+                on_moment=self._on_moment,
+                max_seconds=self._seconds,
+            )
+            self._listen(session, stack)
+        self._tell(session.books)
+
+    def _listen(self, session: Session, stack: ExitStack) -> None:
+        if self._form == "table" and console.is_terminal:
+            window_sec = self._classifier.window / self._rate
+            self._screen = stack.enter_context(
+                Screen(
+                    console, self._classifier.labels, title=self._title, window_sec=window_sec, total_sec=self._seconds
+                )
+            )
+        try:
+            session.run()
+        except KeyboardInterrupt:
+            session.finish()
+        if self._source.failure:
+            note(f"note: {self._source.failure}; what was heard until then is kept", style="yellow")
+
+    def _on_verdict(self, verdict: Verdict) -> None:
+        self._table.add(verdict)
+        self._history.add(verdict.seconds, verdict.probabilities)
+        if self._form == "json":
+            print(json.dumps(_as_row(verdict, self._classifier.labels)), flush=True)
+        elif self._form == "csv":
+            self._table.print(verdict)
+        elif self._screen is None:
+            self._say(verdict)
+
+    def _say(self, verdict: Verdict) -> None:
+        """Print a line when the answer changes, where there is no terminal to draw on."""
+        said = verdict.state if verdict.decision is None else f"{verdict.state} {verdict.decision.label}"
+        if said != self._last_said:
+            self._last_said = said
+            print(f"{clock(verdict.seconds)}  {headline(verdict)}", flush=True)
+
+    def _on_moment(self, moment: Moment) -> None:
+        now = time.perf_counter()
+        if self._screen is not None and now - self._last_shown >= SCREEN_SEC:
+            self._last_shown = now
+            self._screen.show(moment)
+
+    def _tell(self, books: Books) -> None:
+        """Write the pictures and print the summary."""
+        probabilities = books.probabilities
+        if not books.n_verdicts:
+            note(
+                f"{books.seconds:.1f} s were heard, less than one clip of {self._classifier.clips.clip_sec:g} s: "
+                "there is no verdict",
+                style="yellow",
+            )
+        else:
+            self._pictures.timeline(
+                self._folder / "timeline.png",
+                Timeline(self._history.edges, self._history.probabilities, self._classifier.labels),
+                title=self._title,
+                subtitle=self._in_words(probabilities),
+            )
+        if "denoise" in self._plots:
+            self._pictures.denoising(self._folder / "denoise.png", self._title)
+        for line in self._summary(books):
+            note(line)
+
+    def _in_words(self, probabilities: NDArray[np.float64] | None) -> str:
+        if probabilities is None:
+            return "silence"
+        decision = decide(probabilities, self._classifier.labels, self._thresholds)
+        top = ", ".join(f"{label} {100 * share:.0f} %" for label, share in decision.ranking[:3])
+        return f"unsure: {top}" if decision.unsure else top
+
+    def _summary(self, books: Books) -> list[str]:
+        lines = []
+        if books.n_verdicts:
+            lines.append(f"overall: {self._in_words(books.probabilities)}")
+            counted = [f"{label} {count}" for label, count in books.by_label.most_common()]
+            counted += [f"unsure {books.n_unsure}"] * bool(books.n_unsure)
+            counted += [f"silence {books.n_silent}"] * bool(books.n_silent)
+            lines.append(f"verdicts: {', '.join(counted)}")
+        p95 = books.latency(95) if self._source.real_time else None
+        latency = f", latency {1000 * p95:.0f} ms (p95)" if p95 is not None else ""
+        lost = f", {books.lost_seconds:.2f} s lost" if books.lost_seconds else ", nothing lost"
+        lines.append(f"heard {books.seconds:.1f} s{lost}{latency}, real-time factor {books.real_time_factor:.3f}")
+        lines.append(f"kept in {self._folder}")
+        return lines
+
+
+def _as_row(verdict: Verdict, labels: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "seconds": round(verdict.seconds, 3),
+        "state": verdict.state,
+        "predicted": None if verdict.decision is None else verdict.decision.label,
+        "level_db": round(verdict.level_db, 1),
+        "probabilities": dict(zip(labels, map(float, verdict.probabilities), strict=True)),
+        "window": dict(zip(labels, map(float, verdict.window), strict=True)),
+    }
+
+
+class _VerdictTable:
+    """``verdicts.csv``, written as the verdicts come."""
+
+    def __init__(self, path: Path, labels: tuple[str, ...]) -> None:
+        self._path = path
+        self._columns = ("seconds", "state", "predicted", "level_db", *labels)
+        self._printed_columns = False
+
+    def __enter__(self) -> _VerdictTable:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream: TextIO = self._path.open("w", encoding="utf-8", newline="")
+        except OSError as error:
+            raise _unwritable(self._path, error) from error
+        self._writer = csv.writer(self._stream, lineterminator="\n")
+        self._writer.writerow(self._columns)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
+
+    def add(self, verdict: Verdict) -> None:
+        """Write a verdict."""
+        self._writer.writerow(self._cells(verdict))
+
+    def print(self, verdict: Verdict) -> None:
+        """Print a verdict on standard output."""
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        if not self._printed_columns:
+            writer.writerow(self._columns)
+            self._printed_columns = True
+        writer.writerow(self._cells(verdict))
+        sys.stdout.flush()
+
+    def _cells(self, verdict: Verdict) -> list[str]:
+        label = "" if verdict.decision is None else verdict.decision.label
+        shares = (f"{share:.9g}" for share in verdict.probabilities)
+        return [f"{verdict.seconds:.3f}", verdict.state, label, f"{verdict.level_db:.1f}", *shares]
+
+
+class _Recording:
+    """A WAV file that is written as the sound comes, in the values the model hears (32-bit floating point)."""
+
+    def __init__(self, path: Path, sample_rate: int) -> None:
+        self._path = path
+        self._rate = sample_rate
+
+    def __enter__(self) -> _Recording:
+        import soundfile
+
+        try:
+            self._file = soundfile.SoundFile(self._path, "w", self._rate, channels=1, subtype="FLOAT")
+        except (OSError, soundfile.LibsndfileError) as error:
+            raise _unwritable(self._path, error) from error
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, samples: NDArray[np.float32]) -> None:
+        """Write some more samples."""
+        self._file.write(samples)
+
+
+def _unwritable(path: Path, error: Exception) -> DataError:
+    reason = getattr(error, "strerror", None) or error
+    return DataError(f"cannot write {path} ({reason}); choose another folder with hydra.run.dir=...")
+
+
+def _both(first: Sink, second: Sink) -> Sink:
+    def sink(samples: NDArray[np.float32]) -> None:
+        first(samples)
+        second(samples)
+
+    return sink

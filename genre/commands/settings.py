@@ -1,0 +1,83 @@
+"""Settings of ``infer.py`` as the rest of the program takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.utils import instantiate
+from omegaconf import DictConfig, ListConfig
+
+from genre.commands.entry import plain_arguments
+from genre.errors import ConfigError, near_names
+from genre.inference.decision import Thresholds
+
+if TYPE_CHECKING:
+    from genre.inference.denoise import Denoiser
+
+PLOTS = ("timeline", "denoise")
+
+
+def listed(cfg: DictConfig, name: str) -> list[str]:
+    """Return the values of a setting that may be one, a list, or given several times."""
+    repeated = plain_arguments().repeated.get(name)
+    if repeated is not None:
+        return list(repeated)
+    value = cfg[name]
+    if value is None:
+        return []
+    return [str(item) for item in value] if isinstance(value, ListConfig) else [str(value)]
+
+
+def wanted_plots(cfg: DictConfig) -> tuple[str, ...]:
+    """Return the pictures that are wanted.
+
+    Raises
+    ------
+    ConfigError
+        If one is unknown.
+    """
+    plots = tuple(listed(cfg, "plot"))
+    for name in plots:
+        if name not in PLOTS:
+            raise ConfigError(f"plot={name} is unknown; {near_names(name, PLOTS)}")
+    return plots
+
+
+def thresholds(cfg: DictConfig) -> Thresholds:
+    """Return when an answer is unsure."""
+    return Thresholds(cfg.unsure.probability, cfg.unsure.margin)
+
+
+def denoiser_maker(cfg: DictConfig, sample_rate: int) -> Callable[[], Denoiser]:
+    """Return a function that makes the denoiser of a configuration, a new one for every sound.
+
+    Raises
+    ------
+    GenreError
+        If a setting is wrong or the recording of the noise cannot be used.
+    """
+    from genre.audio.decode import load
+
+    settings: dict[str, Any] = {str(name): value for name, value in cfg.items() if name != "noise_file"}
+    make: Callable[..., Denoiser] = instantiate(settings, _partial_=True)
+    file = cfg.get("noise_file")
+    recording = {} if file is None else {"noise": load(str(file), sample_rate)}
+
+    def made() -> Denoiser:
+        return make(sample_rate, **recording)
+
+    made()
+    return made
+
+
+def results_folder() -> Path:
+    """Return the folder for what this command writes: ``hydra.run.dir``, or else a new one below ``inference``."""
+    from hydra.core.hydra_config import HydraConfig
+
+    folder = Path(HydraConfig.get().runtime.output_dir)
+    if folder.resolve() != Path.cwd().resolve():
+        return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    return Path("inference") / f"{datetime.now():%Y-%m-%d_%H-%M-%S-%f}"
