@@ -214,7 +214,7 @@ def class_logits(estimator: Any, rows: NDArray[np.float64], n_classes: int) -> N
 
     The decision function where there is one, else the logarithm of the probabilities, into which a little of the
     uniform distribution is mixed, since a forest or a neighbourhood that never saw a class says 0. A class that was not
-    in training has the lowest logit of its row.
+    in training has a lower logit than all others.
 
     Parameters
     ----------
@@ -223,15 +223,16 @@ def class_logits(estimator: Any, rows: NDArray[np.float64], n_classes: int) -> N
     rows
         Shape (n, n_features).
     """
+    classes = np.asarray(estimator.classes_, dtype=np.int64)
     if hasattr(estimator, "decision_function"):
         scores = np.asarray(estimator.decision_function(rows), dtype=np.float64)
-        if scores.ndim == 1:
-            scores = np.stack([np.zeros_like(scores), scores], axis=1)
+        if scores.ndim == 1:  # of the second of two classes against the first
+            scores = np.stack([np.zeros_like(scores), scores], axis=1)[:, : len(classes)]
     else:
         share = np.asarray(estimator.predict_proba(rows), dtype=np.float64)
         scores = np.log((1 - SMOOTHING) * share + SMOOTHING / share.shape[1])
-    logits = np.repeat(scores.min(axis=1, keepdims=True), n_classes, axis=1)
-    logits[:, np.asarray(estimator.classes_, dtype=np.int64)] = scores
+    logits = np.repeat(scores.min(axis=1, keepdims=True) - 1.0, n_classes, axis=1)
+    logits[:, classes] = scores
     return logits
 
 

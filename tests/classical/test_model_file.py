@@ -79,6 +79,13 @@ def test_a_class_that_was_not_learnt_is_never_predicted() -> None:
         assert (logits.argmax(axis=1) != 1).all()
 
 
+def test_a_single_known_class_is_always_predicted() -> None:
+    rows, label = blobs(30)
+    known = label == 2
+    logits = class_logits(RidgeClassifier().fit(rows[known], label[known]), rows, 3)
+    assert (logits.argmax(axis=1) == 2).all()
+
+
 @pytest.mark.parametrize("rows", [np.zeros((2, 3)), np.zeros(4), np.full((1, 4), np.nan)], ids=["wide", "flat", "nan"])
 def test_unusable_features_are_refused(rows) -> None:
     with pytest.raises(DataError, match="features"):
