@@ -106,12 +106,20 @@ def main() -> None:
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
     _silence()
+    results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="training-") as scratch:
-        results = [_measured(name, Path(scratch), arguments) for name in arguments.models]
-    reference = next((result for result in results if result.model == REFERENCE), None)
+        for name in arguments.models:
+            results.append(_measured(name, Path(scratch), arguments))
+            _write(results, arguments)  # after every model, because the large ones take minutes
+    reference = _reference(results)
     print(f"\n{_head()}")
     for result in results:
         print(_line(result, reference))
+    print(f"\nwritten: {arguments.json}")
+
+
+def _write(results: list[Result], arguments: argparse.Namespace) -> None:
+    reference = _reference(results)
     report = {
         "machine": {**machine(), "torch": torch.__version__},
         "threads": arguments.threads,
@@ -127,7 +135,10 @@ def main() -> None:
     }
     arguments.json.parent.mkdir(parents=True, exist_ok=True)
     arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    print(f"\nwritten: {arguments.json}")
+
+
+def _reference(results: list[Result]) -> Result | None:
+    return next((result for result in results if result.model == REFERENCE), None)
 
 
 def _arguments() -> argparse.Namespace:
