@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 import sys
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -95,10 +97,8 @@ class LiveRun:
                     console, self._classifier.labels, title=self._title, window_sec=window_sec, total_sec=self._seconds
                 )
             )
-        try:
+        with _stopped_by_interrupt(session):
             session.run()
-        except KeyboardInterrupt:
-            session.finish()
         if self._source.failure:
             note(f"note: {self._source.failure}; what was heard until then is kept", style="yellow")
 
@@ -167,6 +167,22 @@ class LiveRun:
         lines.append(f"heard {books.seconds:.1f} s{lost}{latency}, real-time factor {books.real_time_factor:.3f}")
         lines.append(f"kept in {self._folder}")
         return lines
+
+
+@contextmanager
+def _stopped_by_interrupt(session: Session) -> Iterator[None]:
+    """Let Ctrl-C end the session between two blocks, so that nothing is half done; a second one interrupts at once."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def stop(*_: object) -> None:
+        signal.signal(signal.SIGINT, before)
+        session.stop()
+
+    signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _as_row(verdict: Verdict, labels: tuple[str, ...]) -> dict[str, Any]:

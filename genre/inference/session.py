@@ -148,22 +148,23 @@ class Session:
         self._level = -200.0
         self._last: Verdict | None = None
         self._began = time.perf_counter()
+        self._stopped = False
 
     def run(self) -> Books:
-        """Listen to the end; a KeyboardInterrupt passes through, with everything so far in :attr:`books`."""
-        while (samples := self._source.read()) is not None:
+        """Listen until the source ends, the time is over, or somebody calls :meth:`stop`."""
+        while not self._stopped and (samples := self._source.read()) is not None:
             if self._most is not None:
                 samples = samples[: self._most - self._n_in]
             self._take(samples)
             if self._n_in == self._most:
                 break
-        self.finish()
+        self._listen(self._intake.finish)  # what is still inside the stages
+        self._show()
         return self.books
 
-    def finish(self) -> None:
-        """Take out what is still inside the stages."""
-        self._listen(self._intake.finish)
-        self._show()
+    def stop(self) -> None:
+        """Let :meth:`run` end after the block it is at; may be called from a signal handler."""
+        self._stopped = True
 
     def _take(self, samples: NDArray[np.float32]) -> None:
         if len(samples):

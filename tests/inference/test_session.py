@@ -150,6 +150,21 @@ class Given(Source):
         return self._parts.pop(0) if self._parts else None
 
 
+def test_it_can_be_stopped_between_two_blocks() -> None:
+    said: list[Verdict] = []
+
+    def listen_until_three(verdict: Verdict) -> None:
+        said.append(verdict)
+        if verdict.seconds == 3.0:
+            listening.stop()
+
+    classifier = LiveClassifier(mini_vgg(), LiveSettings(hop_sec=0.5))
+    intake = Intake(RATE, RATE, NoDenoising(RATE))
+    listening = Session(Given(music(60.0)), intake, classifier, on_verdict=listen_until_three)
+    assert listening.run().seconds == 3.0
+    assert [verdict.seconds for verdict in said] == [1, 1.5, 2, 2.5, 3]
+
+
 def test_times_count_from_the_first_sample_with_a_lead_in_too() -> None:
     said: list[Verdict] = []
     moments: list[Moment] = []
