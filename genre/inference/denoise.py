@@ -157,8 +157,8 @@ class SpectralSubtraction(Denoiser):
         noise: NDArray[np.float32] | None = None,
         over_subtraction: float = 4.0,
         floor: float = 0.02,
-        n_fft: int = 1024,
-        hop_length: int = 256,
+        n_fft: int = 768,
+        hop_length: int = 192,
     ) -> None:
         check_frames(n_fft, hop_length)
         if rule not in RULES:

@@ -89,7 +89,7 @@ def check_frames(n_fft: int, hop_length: int) -> None:
     if not whole or hop_length < 1 or n_fft < 4 or n_fft % hop_length or n_fft < 2 * hop_length or n_fft % 2:
         raise ConfigError(
             f"denoise.n_fft={n_fft} and denoise.hop_length={hop_length} do not go together; choose an even n_fft that "
-            "is a multiple of hop_length and at least twice as long, such as 1024 and 256"
+            "is a multiple of hop_length and at least twice as long, such as 768 and 192"
         )
 
 

@@ -32,6 +32,10 @@ SILENCE_SEC = 1.0
 """After so much silence something new begins, and what was heard before it is forgotten."""
 
 
+WINDOWS_AT_ONCE = 8
+"""Windows given to a model at once, where many have come: memory then does not depend on how many."""
+
+
 @dataclass(frozen=True, eq=False)
 class Heard:
     """What a listener says.
@@ -96,9 +100,11 @@ class WindowListener(Listener):
     def push(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
         """Take some more samples and give one answer for every window that is whole now."""
         windows, starts = self._cutter.push(samples)
-        answers = self._predictor.probabilities(np.ascontiguousarray(windows)) if len(windows) else ()
-        for window, start, answer in zip(windows, starts, answers, strict=True):
-            yield Heard(int(start) + self.window, answer, level_db(window if start == 0 else window[-self.hop :]))
+        for first in range(0, len(windows), WINDOWS_AT_ONCE):
+            some = np.ascontiguousarray(windows[first : first + WINDOWS_AT_ONCE])
+            answers = self._predictor.probabilities(some)
+            for window, start, answer in zip(some, starts[first:], answers, strict=False):
+                yield Heard(int(start) + self.window, answer, level_db(window if start == 0 else window[-self.hop :]))
 
     def forget(self) -> None:
         """Do nothing: each window stands by itself."""
