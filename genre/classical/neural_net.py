@@ -86,7 +86,7 @@ class NeuralNet(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit
     def decision_function(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the logits, shape (n, n_classes); of two classes, the difference of theirs, shape (n,)."""
         logits = self._logits(X)
-        return logits[:, 1] - logits[:, 0] if len(self.classes_) == 2 else logits
+        return logits[:, 1] - logits[:, 0] if logits.shape[1] == 2 else logits
 
     def predict_proba(self, X: ArrayLike) -> NDArray[np.float32]:
         """Return the probability of each class, shape (n, n_classes)."""
@@ -94,7 +94,8 @@ class NeuralNet(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # scikit
 
     def predict(self, X: ArrayLike) -> NDArray[Any]:
         """Return the most probable class of each row, shape (n,)."""
-        return np.asarray(self.classes_[self._logits(X).argmax(axis=1)])
+        place = self._logits(X).argmax(axis=1)
+        return np.asarray(self.classes_[place])
 
     def _logits(self, X: ArrayLike) -> NDArray[np.float32]:
         check_is_fitted(self)

@@ -60,7 +60,7 @@ def test_network_learns_repeats_itself_and_leaves_the_random_state_alone() -> No
     torch.manual_seed(5)
     expected = torch.rand(1)
     torch.manual_seed(5)
-    first, second = (NeuralNet((16, 8), (0.1, 0.1), epochs=20).fit(rows, label) for _ in range(2))
+    first, second = (NeuralNet((16, 8), (0.1, 0.1), epochs=20, learning_rate=0.02).fit(rows, label) for _ in range(2))
     assert torch.equal(torch.rand(1), expected)
     assert np.array_equal(first.decision_function(rows), second.decision_function(rows))
     assert first.score(*blobs(60, seed=3)) > 0.9
