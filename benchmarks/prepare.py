@@ -293,6 +293,7 @@ def _draw(stages: dict[str, float], jobs: int, parallel_ms: float, path: Path) -
     axes.axvline(TARGET_MS, color="black", linestyle="--", linewidth=1)
     axes.annotate(f"{TARGET_MS:g} ms", (TARGET_MS, 0.5), textcoords="offset points", xytext=(4, 0), va="center")
     axes.set_yticks([0, 1], [f"{jobs} processes:\n{parallel_ms:.2f} ms of wall time", f"one process:\n{left:.2f} ms"])
+    axes.set_xlim(right=1.15 * max(TARGET_MS, left, parallel_ms))  # room for the name of the line
     axes.set_xlabel("ms a clip of 3 s")
     axes.set_title("Preparation: where the time goes")
     figure.legend(loc="outside lower center", ncols=3, fontsize="small", frameon=False)
