@@ -251,10 +251,10 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("files", "part"),
         [
-            (["rock/readme.txt", "jazz/readme.txt"], "No sub-folder"),
+            (["rock/readme.txt", "jazz/readme.txt"], "no sub-folder"),
             (["a.wav", "b.wav"], "no genre folders"),
             (["rock/a.m4a", "jazz/b.m4a"], "2 files such as jazz/b.m4a"),
-            (["rock/.hidden.wav"], "No sub-folder"),
+            (["rock/.hidden.wav"], "no sub-folder"),
         ],
     )
     def test_no_audio(self, tmp_path, files, part):
