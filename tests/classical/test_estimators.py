@@ -19,7 +19,7 @@ from genre.classical.neural_net import NeuralNet, _folded, _network
 from genre.classical.transforms import RadialBasis
 
 
-@parametrize_with_checks([NeuralNet((16,), (0.0,), epochs=40, batch_size=16, learning_rate=0.02), RadialBasis(5)])
+@parametrize_with_checks([NeuralNet((16,), (0.0,), epochs=20, learning_rate=0.03), RadialBasis(5)])
 def test_scikit_learn_finds_nothing_wrong(estimator, check) -> None:
     check(estimator)
 
