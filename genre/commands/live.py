@@ -19,7 +19,7 @@ from rich.table import Table
 from genre.audio.files import shown
 from genre.commands.console import console, notes
 from genre.errors import ConfigError, DeviceError
-from genre.inference.microphone import Microphone, input_devices
+from genre.inference.microphone import Microphone, find_device, input_devices
 from genre.inference.sources import FileSource, Source
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
     if seconds is not None and (isinstance(seconds, bool | str) or not 0 < seconds <= LONGEST_SEC):
         raise ConfigError(f"live.seconds={seconds} is not a length; give seconds, or null to listen until Ctrl-C")
     if text == MICROPHONE and seconds is not None:
+        find_device(cfg.live.device)  # no countdown to a recording that cannot be made
         loaded = load()
         _count_down(cfg.live.countdown)
         load = lambda: loaded  # noqa: E731
