@@ -32,11 +32,17 @@ def test_pieces_give_what_the_whole_gives(source: dict) -> None:
     np.testing.assert_array_equal(through(NoiseReduce(RATE, **source), pieces(sound + noise, 3)), whole)
 
 
-def test_noise_of_the_lead_in_is_taken_out() -> None:
-    sound, noise = noisy()
+def test_noise_of_the_lead_in_is_taken_out_of_the_gaps_and_loud_sound_is_left() -> None:
+    random = np.random.default_rng(1)
+    noise = 0.02 * random.standard_normal(4 * RATE).astype(np.float32)
+    time = np.arange(4 * RATE) / RATE
+    loud = (time > 1) & (time % 1 < 0.5)  # half a second of every second, after a lead-in of noise alone
+    sound = np.where(loud, 0.3 * random.standard_normal(4 * RATE), 0).astype(np.float32)
     left = through(NoiseReduce(RATE, noise_sec=0.5), [sound + noise])
-    error, before = left - sound, noise
-    assert np.square(error[RATE:]).mean() < 0.5 * np.square(before[RATE:]).mean()
+    gap = (time > 1.6) & (time % 1 > 0.6) & (time % 1 < 0.9)
+    inside = loud & (time % 1 > 0.1) & (time % 1 < 0.4)
+    assert np.square(left[gap]).mean() < 0.1 * np.square(noise[gap]).mean()
+    assert np.square((left - sound)[inside]).mean() < 0.02 * np.square(sound[inside]).mean()
 
 
 def test_silence_and_short_sound() -> None:
