@@ -79,6 +79,7 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
         batch_size=data.batch_size,
         in_memory=data.in_memory,
         max_clips=data.max_clips,
+        artist_balance=data.artist_balance,
         augment=instantiate(cfg.augment) if "augment" in cfg else None,
         seed=cfg.seed,
         jobs=data.jobs,

@@ -98,7 +98,8 @@ class Augment:
         Parameters
         ----------
         batch
-            ``spectrogram`` (B, 1, bins, frames) in dB, ``features`` (B, 57), ``label`` (B,).
+            ``spectrogram`` (B, 1, bins, frames) in dB, ``features`` (B, 57), ``label`` (B,); perhaps ``weight``
+            (B,).
         n_classes
             Number of classes.
         bin_mean : shape=(bins,)
@@ -177,7 +178,7 @@ class Augment:
         partner = torch.randperm(len(batch["label"]), device=batch["label"].device)
         target = functional.one_hot(batch["label"], n_classes).float()
         mixed = {**batch, "target": target}
-        for name in ("spectrogram", "features", "target"):
+        for name in ("spectrogram", "features", "target", *(["weight"] if "weight" in batch else [])):
             mixed[name] = torch.lerp(mixed[name][partner], mixed[name], share)
         return mixed
 

@@ -78,6 +78,10 @@ class GenreDataModule(LightningDataModule):
         their size.
     max_clips
         A training epoch sees no more clips than this of one track; ``None`` is no limit.
+    artist_balance
+        How far artists of a class count alike in training, whatever the number of their clips: 0 not at all, 1 wholly.
+        Training batches then have ``"weight": (B,)``, with a mean of 1 over an epoch's clips of each class: the number
+        of clips an epoch has of the artist to the power of minus this. A track without an artist is its own.
     augment
         What is done to training batches.
     seed
@@ -107,6 +111,7 @@ class GenreDataModule(LightningDataModule):
         batch_size: int = 32,
         in_memory: bool | str = "auto",
         max_clips: int | None = None,
+        artist_balance: float = 0.0,
         augment: Augment | None = None,
         seed: int = 0,
         jobs: int | None = None,
@@ -124,6 +129,8 @@ class GenreDataModule(LightningDataModule):
             raise ConfigError(f"data.in_memory={in_memory} is unknown; {near_names(str(in_memory), _IN_MEMORY)}")
         if max_clips is not None and not _is_whole(max_clips, least=1):
             raise ConfigError(f"data.max_clips={max_clips} is not a number of clips; give 1 or more, or null for all")
+        if isinstance(artist_balance, bool) or not 0 <= artist_balance <= 1:
+            raise ConfigError(f"data.artist_balance={artist_balance} is out of range; choose between 0 and 1")
         if jobs is not None and not _is_whole(jobs, least=1):
             raise ConfigError(f"data.jobs={jobs} is not a number of processes; leave it at null for one a core")
         if not _is_whole(copies, least=0):
@@ -138,6 +145,7 @@ class GenreDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.in_memory = in_memory
         self.max_clips = max_clips
+        self.artist_balance = artist_balance
         self.augment = augment or Augment()
         self.seed = seed
         self.jobs = jobs
@@ -376,10 +384,31 @@ class GenreDataModule(LightningDataModule):
         rows = self.rows("train")
         return RandomCrops(rows, self.arrays.track[rows], self.arrays.start[rows], self.clips.length, self.max_clips)
 
-    def _class_share(self) -> NDArray[np.float32]:
+    def _drawn_tracks(self) -> NDArray[np.int64]:
+        """Return the track of each clip of a training epoch, in no order; the same in every epoch."""
         # which of a track's clips are drawn is chance, how many is not
-        label = self.arrays.label[self._crops().draw(np.random.default_rng(0))]
+        return self.arrays.track[self._crops().draw(np.random.default_rng(0))]
+
+    def _class_share(self) -> NDArray[np.float32]:
+        label = self.table.label[self._drawn_tracks()]
         return (np.bincount(label, minlength=len(self.labels)) / len(label)).astype(np.float32)
+
+    @functools.cached_property
+    def track_weights(self) -> NDArray[np.float32]:
+        """Weight of the clips of each track in training, shape (n_tracks,); 0 for tracks of other sides."""
+        clips = np.bincount(self._drawn_tracks(), minlength=len(self.tracks))
+        key = [artist or f"track {number}" for number, artist in enumerate(self.table.artist)]
+        _, artist = np.unique(
+            [f"{label} {name}" for label, name in zip(self.table.label, key, strict=True)], return_inverse=True
+        )
+        of_artist = np.bincount(artist, weights=clips)[artist]
+        weight = np.zeros(len(self.tracks))
+        weight[clips > 0] = of_artist[clips > 0] ** -self.artist_balance
+        for label in range(len(self.labels)):
+            own = self.table.label == label
+            if clips[own].any():
+                weight[own] *= clips[own].sum() / (weight[own] @ clips[own])
+        return weight.astype(np.float32)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the validation batches."""
@@ -390,8 +419,13 @@ class GenreDataModule(LightningDataModule):
         return self.loader("test")
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Augment a training batch; the step and the process decide how, so that a resumed run goes on alike."""
-        if self.trainer is None or not self.trainer.training or not self.augment.active:
+        """Weigh and augment a training batch; step and process decide how, so that a resumed run goes on alike."""
+        if self.trainer is None or not self.trainer.training:
+            return batch
+        if self.artist_balance > 0:
+            weight = torch.from_numpy(self.track_weights).to(batch["track"].device)
+            batch = {**batch, "weight": weight[batch["track"]]}
+        if not self.augment.active:
             return batch
         like = batch["spectrogram"]
         return self.augment.apply(

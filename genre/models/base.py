@@ -30,8 +30,10 @@ class GenreModule(LightningModule):
     """Base of all models: a subclass builds ``self.network`` and nothing else.
 
     ``self.network(spectrogram, features)`` takes the normalised spectrogram (B, 1, bins, frames) and the
-    standardised features (B, 57) and returns logits (B, classes). The checkpoint needs nothing else: constructor
-    arguments are plain values, and statistics of the training clips and the calibration temperature are buffers.
+    standardised features (B, 57) and returns logits (B, classes), or those of several streams (streams, B, classes):
+    each stream is trained to name the genre by itself, and the mean of their logits is the decision. The checkpoint
+    needs nothing else: constructor arguments are plain values, and statistics of the training clips and the
+    calibration temperature are buffers.
 
     Parameters
     ----------
@@ -161,6 +163,10 @@ class GenreModule(LightningModule):
         ConfigError
             If the network is built for clips of one length and these have another.
         """
+        return self.stream_logits(spectrogram, features).mean(dim=0)
+
+    def stream_logits(self, spectrogram: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Return the logits of each stream (streams, B, classes), of which :meth:`forward` returns the mean."""
         if not self.any_length and tuple(spectrogram.shape[2:]) != self.input_shape:
             (bins, frames), seconds = self.input_shape, self.hparams["clips"]["clip_sec"]
             raise ConfigError(
@@ -168,7 +174,7 @@ class GenreModule(LightningModule):
                 f"{spectrogram.shape[3]}; give it clips of {seconds:g} s"
             )
         logits: torch.Tensor = self.network(self.normalized(spectrogram), self.standardized(features))
-        return logits.float()
+        return logits.float().reshape(-1, len(spectrogram), len(self.labels))
 
     def normalized(self, spectrogram: torch.Tensor) -> torch.Tensor:
         """Return spectrograms (B, 1, bins, frames) as the network takes them."""
@@ -186,14 +192,19 @@ class GenreModule(LightningModule):
 
     def training_step(self, batch: Batch, batch_idx: int) -> torch.Tensor:
         """Return the loss of one batch."""
-        logits = self(batch["spectrogram"], batch["features"])
-        target = batch.get("target", batch["label"])  # after mixup a clip is of several classes
-        loss = functional.cross_entropy(
-            logits, target, weight=self.class_weight, label_smoothing=self.hparams["label_smoothing"]
-        )
-        self._log("train", loss, logits, batch, first=batch_idx == 0)
+        streams = self.stream_logits(batch["spectrogram"], batch["features"])
+        loss = torch.stack([self._training_loss(logits, batch) for logits in streams]).mean()
+        self._log("train", loss, streams.mean(dim=0), batch, first=batch_idx == 0)
         self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True, on_epoch=False)
         return loss
+
+    def _training_loss(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
+        target = batch.get("target", batch["label"])  # after mixup a clip is of several classes
+        settings = {"weight": self.class_weight, "label_smoothing": self.hparams["label_smoothing"]}
+        if "weight" not in batch:
+            return functional.cross_entropy(logits, target, **settings)
+        losses = functional.cross_entropy(logits, target, reduction="none", **settings)
+        return (losses * batch["weight"]).mean()
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the metrics of one validation batch."""

@@ -15,6 +15,7 @@ from genre.models.base import GenreModule
 
 MODELS = {
     "CNNGRU": "genre.models.cnn_gru",
+    "LateFusion": "genre.models.late_fusion",
     "MiniVGG": "genre.models.mini_vgg",
     "ResNet34": "genre.models.resnet",
     "ResNet34Fusion": "genre.models.resnet",

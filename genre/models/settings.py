@@ -14,6 +14,13 @@ def check_counts(**settings: object) -> None:
             raise ConfigError(f"model.{name}={value} is out of range; give a whole number of at least 1")
 
 
+def check_sizes(**settings: object) -> None:
+    """Raise unless every setting is a whole number from 0 on."""
+    for name, value in settings.items():
+        if value != 0 and not _is_count(value):
+            raise ConfigError(f"model.{name}={value} is out of range; give a whole number from 0 on, 0 for none")
+
+
 def check_count_lists(length: int | None = None, **settings: object) -> None:
     """Raise unless every setting is a list of whole numbers of at least 1, of ``length`` if that is given."""
     for name, value in settings.items():

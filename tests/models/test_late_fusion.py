@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from small_models import batch, losses, shared
+from torch.nn import functional
+
+from genre.errors import ConfigError
+from genre.models.late_fusion import LateFusion
+
+SMALL = {"widths": [4, 6], "pool_bins": [4, 2], "pool_frames": [2, 2], "hidden": 7, "dense_hidden": 9}
+
+
+def make(**settings: object) -> LateFusion:
+    torch.manual_seed(0)
+    model = LateFusion(**{**SMALL, **settings}, **shared(n_mels=32, clip_sec=1))
+    model.spectrogram_mean.uniform_(-1, 1)
+    model.spectrogram_std.uniform_(0.5, 2)
+    return model
+
+
+def test_the_decision_is_the_mean_of_two_streams() -> None:
+    model = make().eval()
+    clips = batch(model)
+    with torch.no_grad():
+        streams = model.stream_logits(clips["spectrogram"], clips["features"])
+        assert streams.shape == (2, 6, 3)
+        assert torch.equal(model(clips["spectrogram"], clips["features"]), streams.mean(dim=0))
+
+
+def test_each_stream_learns_to_name_the_genre_by_itself() -> None:
+    model = make()
+    clips = batch(model)
+    clips["features"] = functional.one_hot(clips["label"], 57).float() * 3
+    losses(model, clips, steps=60, rate=1e-2)
+    with torch.no_grad():
+        for logits in model.stream_logits(clips["spectrogram"], clips["features"]):
+            assert (logits.argmax(dim=1) == clips["label"]).all()
+
+
+def test_loss_of_training_is_the_mean_of_the_losses_of_the_streams() -> None:
+    model = make(dropout=0.0, dense_dropout=0.0, statistics_dropout=0.0)
+    clips = batch(model)
+    streams = model.stream_logits(clips["spectrogram"], clips["features"])
+    expected = torch.stack([functional.cross_entropy(logits, clips["label"]) for logits in streams]).mean()
+    model.log = model.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+    model.trainer = type("", (), {"optimizers": [torch.optim.SGD(model.parameters(), 1.0)]})()  # type: ignore[assignment]
+    torch.testing.assert_close(model.training_step(clips, 0), expected)
+
+
+def test_features_count_only_if_they_are_used() -> None:
+    clips = batch(make())
+    with torch.no_grad():
+        for used in (True, False):
+            model = make(use_features=used).eval()
+            assert model.uses_features is used
+            changed = model(clips["spectrogram"], clips["features"] + 1)
+            assert torch.equal(changed, model(clips["spectrogram"], clips["features"])) is not used
+
+
+def test_masks_hide_from_the_recurrent_stream_alone_and_in_training_alone() -> None:
+    model = make(dropout=0.0, dense_dropout=0.0, statistics_dropout=0.0, frequency_mask=30, time_mask=40)
+    clips = batch(model)
+    with torch.no_grad():
+        seen, again = (model.stream_logits(clips["spectrogram"], clips["features"]) for _ in range(2))
+        assert not torch.equal(seen[0], again[0])
+        assert torch.equal(seen[1], again[1])
+        model.eval()
+        seen, again = (model.stream_logits(clips["spectrogram"], clips["features"]) for _ in range(2))
+        assert torch.equal(seen, again)
+
+
+def test_takes_clips_of_any_length() -> None:
+    model = make().eval()
+    with torch.no_grad():
+        for frames in (20, 43, 44, 45, 200):
+            clips = batch(model, 2, frames)
+            assert torch.isfinite(model(clips["spectrogram"], clips["features"])).all()
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"dense_hidden": 0}, "model.dense_hidden=0 is out of range"),
+        ({"statistics_dropout": 1.0}, "model.statistics_dropout=1.0 is out of range"),
+        ({"use_features": "yes"}, "model.use_features=yes is neither true nor false"),
+        ({"time_mask": -1}, "model.time_mask=-1 is out of range"),
+        ({"kernel": 2}, "model.kernel=2 has no middle"),
+    ],
+)
+def test_wrong_settings(settings: dict[str, object], sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        make(**settings)
