@@ -17,10 +17,14 @@ from genre.errors import AudioError, DataError
 from genre.inference.cutting import ClipCutter
 from genre.inference.denoise import Denoiser
 from genre.inference.intake import Intake, Sink, no_sink
+from genre.inference.memory import return_freed_memory
 from genre.inference.predictor import Predictor
 
 BATCH_CLIPS = 16
 """Clips given to a model at once."""
+
+BLOCKS_BETWEEN_RETURNS = 8
+"""Blocks after which freed memory is returned: a minute or more of sound."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,10 +107,12 @@ def predict_file(
             probabilities.append(_probabilities(predictor, batch, path))
         starts.append(their_starts)
 
-    for block in blocks:
+    for number, block in enumerate(blocks, start=1):
         extent = extent.with_block(block)
         check_finite(extent, name=path)
         predict(cutter.push(intake.push(block)))
+        if number % BLOCKS_BETWEEN_RETURNS == 0:
+            return_freed_memory()
     check_extent(extent, blocks, name=path)
     predict(cutter.push(intake.finish()))
     predict(cutter.finish())
