@@ -45,6 +45,17 @@ def test_noise_of_the_lead_in_is_taken_out_of_the_gaps_and_loud_sound_is_left() 
     assert np.square((left - sound)[inside]).mean() < 0.02 * np.square(sound[inside]).mean()
 
 
+@pytest.mark.parametrize("rate", [8000, 22050])
+@pytest.mark.parametrize("level", [0.3, 1.0])
+def test_quiet_tones_are_closer_to_the_sound_without_noise(rate: int, level: float) -> None:
+    noise = 0.05 * np.random.default_rng(0).standard_normal(4 * rate).astype(np.float32)
+    sound = level * music(4.0, rate)
+    sound[: rate // 2] = 0
+    left = through(NoiseReduce(rate, noise_sec=0.45), [sound + noise])
+    heard = slice(round(0.6 * rate), round(3.8 * rate))
+    assert np.square((left - sound)[heard]).mean() < 0.5 * np.square(noise[heard]).mean()
+
+
 def test_silence_and_short_sound() -> None:
     assert not through(NoiseReduce(RATE), [np.zeros(RATE, np.float32)]).any()
     assert through(NoiseReduce(RATE), []).shape == (0,)
