@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.utils.validation import has_fit_parameter
 
 
 class GroupedStacking(StackingClassifier):  # type: ignore[misc]  # scikit-learn has no types
@@ -58,3 +59,8 @@ def stacking(members: Mapping[str, BaseEstimator], *, n_folds: int = 5, C: float
 def takes_groups(estimator: Any) -> bool:
     """Say whether a classifier wants to know which rows belong together."""
     return isinstance(estimator, GroupedStacking)
+
+
+def takes_weights(estimator: Any) -> bool:
+    """Say whether a classifier can be told how much each row counts."""
+    return bool(has_fit_parameter(estimator, "sample_weight"))

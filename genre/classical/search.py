@@ -21,7 +21,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 
-from genre.classical.classifiers import takes_groups
+from genre.classical.classifiers import takes_groups, takes_weights
 from genre.classical.model import class_logits
 from genre.data.protocols.groups import group_tracks
 from genre.data.protocols.table import TrackTable
@@ -45,6 +45,8 @@ class Rows:
         Class number; number of the track; number of the group of tracks that may not be parted.
     n_classes
         Number of classes.
+    weight : shape=(n,)
+        How much each clip counts when a classifier is fitted that takes weights; ``None``: all alike.
     """
 
     features: NDArray[np.float64]
@@ -52,6 +54,16 @@ class Rows:
     track: NDArray[np.int64]
     group: NDArray[np.int64]
     n_classes: int
+    weight: NDArray[np.floating] | None = None
+
+    def beside(self, classifier: BaseEstimator, rows: NDArray[np.int64]) -> dict[str, NDArray[Any]]:
+        """Return what a classifier is fitted with beside features and labels of ``rows``."""
+        extra: dict[str, NDArray[Any]] = {}
+        if takes_groups(classifier):
+            extra["groups"] = self.group[rows]
+        if self.weight is not None and takes_weights(classifier):
+            extra["sample_weight"] = self.weight[rows]
+        return extra
 
 
 @dataclass(frozen=True)
@@ -227,7 +239,7 @@ def tune(
 def fit(pipeline: Pipeline, rows: Rows, train: NDArray[np.int64]) -> Pipeline:
     """Return a pipeline like this one, fitted on the rows ``train``."""
     fitted = clone(pipeline)
-    extra = {f"{CLASSIFIER}__groups": rows.group[train]} if takes_groups(fitted[-1]) else {}
+    extra = {f"{CLASSIFIER}__{name}": values for name, values in rows.beside(fitted[-1], train).items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # slow convergence and constant features: the scores tell how well it went
         fitted.fit(rows.features[train], rows.label[train], **extra)
@@ -310,8 +322,7 @@ def _try(
         for parameters in combinations:
             classifier = _set(pipeline, parameters)[-1]
             try:
-                extra = {"groups": rows.group[train]} if takes_groups(classifier) else {}
-                classifier.fit(before, rows.label[train], **extra)
+                classifier.fit(before, rows.label[train], **rows.beside(classifier, train))
                 logits = class_logits(classifier, after, rows.n_classes)
                 outcomes.append(_judged(logits, rows.label[judge], rows.track[judge], started))
             except Exception as error:  # as above

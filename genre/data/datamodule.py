@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from genre.audio.damage import Damage
 from genre.data.augment import Augment
+from genre.data.balance import artist_weights, check_artist_balance
 from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler, ClipVersions, RandomCrops
 from genre.data.clips import ClipSpec
 from genre.data.damaged import DamagedClips
@@ -80,8 +81,7 @@ class GenreDataModule(LightningDataModule):
         A training epoch sees no more clips than this of one track; ``None`` is no limit.
     artist_balance
         How far artists of a class count alike in training, whatever the number of their clips: 0 not at all, 1 wholly.
-        Training batches then have ``"weight": (B,)``, with a mean of 1 over an epoch's clips of each class: the number
-        of clips an epoch has of the artist to the power of minus this. A track without an artist is its own.
+        Training batches then have ``"weight": (B,)``, see :func:`genre.data.balance.artist_weights`.
     augment
         What is done to training batches.
     seed
@@ -129,8 +129,6 @@ class GenreDataModule(LightningDataModule):
             raise ConfigError(f"data.in_memory={in_memory} is unknown; {near_names(str(in_memory), _IN_MEMORY)}")
         if max_clips is not None and not _is_whole(max_clips, least=1):
             raise ConfigError(f"data.max_clips={max_clips} is not a number of clips; give 1 or more, or null for all")
-        if isinstance(artist_balance, bool) or not 0 <= artist_balance <= 1:
-            raise ConfigError(f"data.artist_balance={artist_balance} is out of range; choose between 0 and 1")
         if jobs is not None and not _is_whole(jobs, least=1):
             raise ConfigError(f"data.jobs={jobs} is not a number of processes; leave it at null for one a core")
         if not _is_whole(copies, least=0):
@@ -145,7 +143,7 @@ class GenreDataModule(LightningDataModule):
         self.batch_size = batch_size
         self.in_memory = in_memory
         self.max_clips = max_clips
-        self.artist_balance = artist_balance
+        self.artist_balance = check_artist_balance(artist_balance)
         self.augment = augment or Augment()
         self.seed = seed
         self.jobs = jobs
@@ -396,19 +394,8 @@ class GenreDataModule(LightningDataModule):
     @functools.cached_property
     def track_weights(self) -> NDArray[np.float32]:
         """Weight of the clips of each track in training, shape (n_tracks,); 0 for tracks of other sides."""
-        clips = np.bincount(self._drawn_tracks(), minlength=len(self.tracks))
-        key = [artist or f"track {number}" for number, artist in enumerate(self.table.artist)]
-        _, artist = np.unique(
-            [f"{label} {name}" for label, name in zip(self.table.label, key, strict=True)], return_inverse=True
-        )
-        of_artist = np.bincount(artist, weights=clips)[artist]
-        weight = np.zeros(len(self.tracks))
-        weight[clips > 0] = of_artist[clips > 0] ** -self.artist_balance
-        for label in range(len(self.labels)):
-            own = self.table.label == label
-            if clips[own].any():
-                weight[own] *= clips[own].sum() / (weight[own] @ clips[own])
-        return weight.astype(np.float32)
+        n_clips = np.bincount(self._drawn_tracks(), minlength=len(self.tracks))
+        return artist_weights(self.table, n_clips, self.artist_balance)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the validation batches."""

@@ -212,3 +212,27 @@ def test_stacking_gets_the_groups() -> None:
     search = tune(ensemble, {"classifier.final_estimator.C": [0.1, 1.0]}, rows, halves(rows), jobs=1)
     assert not any(trial.fault for trial in search.trials)
     assert fit(search.pipeline, rows, halves(rows)[0][0]).predict(rows.features).shape == (90,)
+
+
+def test_rows_count_by_their_weight_in_trials_and_in_the_last_fit() -> None:
+    rows = rows_of(spread=2.0)
+    heavy = np.where(rows.label == 0, 30.0, 1.0)
+    weighted = Rows(rows.features, rows.label, rows.track, rows.group, 3, heavy)
+    model = pipeline(classifier=LogisticRegression())
+    everything = np.arange(len(rows.label))
+    by_hand = MinMaxScaler().fit_transform(rows.features)
+    expected = LogisticRegression().fit(by_hand, rows.label, sample_weight=heavy).coef_
+    np.testing.assert_allclose(fit(model, weighted, everything)[-1].coef_, expected, rtol=1e-6)
+    grid = {"classifier.C": [1.0]}
+    alike, uneven = (tune(model, grid, some, halves(rows), jobs=1).best.clip_accuracy for some in (rows, weighted))
+    assert alike != uneven
+
+
+def test_classifiers_that_take_no_weights_are_fitted_without() -> None:
+    rows = rows_of()
+    weighted = Rows(rows.features, rows.label, rows.track, rows.group, 3, np.linspace(1, 2, len(rows.label)))
+    grid = {"classifier.n_neighbors": [3]}
+    scores = [tune(pipeline(), grid, some, halves(rows), jobs=1).best.score for some in (rows, weighted)]
+    assert scores[0] == scores[1]
+    stack = stacking({"a": LogisticRegression(), "b": KNeighborsClassifier()}, n_folds=2)
+    fit(build_pipeline(MinMaxScaler(), None, stack, seed=0), weighted, np.arange(len(rows.label)))
