@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import os
+import re
+import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,31 +19,40 @@ if TYPE_CHECKING:
     from genre.evaluation.leaderboard import FailedRun
     from genre.evaluation.report import RunReport
 
+NOT_SHAPING = ("hydra", "resume", "debug", "logger", "data.store_dir", "data.jobs", "data.in_memory", "search.jobs")
+"""Settings that may change between two multiruns into one folder without being other settings."""
+
+LONGEST = 150
+"""Characters of a folder's name; file systems take 255 bytes."""
+
 
 class SweepReport(Callback):
-    """A Hydra callback that writes ``leaderboard.csv`` and ``leaderboard.md`` into the folder of a multirun.
+    """A Hydra callback that names the folders of a multirun's jobs, and writes one table of them all.
 
     It looks at what the jobs left in their folders, so that it does not matter in which process or on which machine
     they ran, or whether an earlier multirun into the same folder did some of them.
-
-    Parameters
-    ----------
-    name_jobs
-        Let the settings that are swept, but are not in ``hydra.sweep.subdir``, be part of the jobs' folder names.
     """
 
-    def __init__(self, *, name_jobs: bool = False) -> None:
-        self.name_jobs = name_jobs
+    def __init__(self) -> None:
+        register_file_name()
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Be there in the process of a job too, which finds out there what its folder is called."""
+        self.__dict__.update(state)
+        register_file_name()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Give every job a folder of its own."""
+        """Give every job a folder of its own, named by what is swept, unless the user says how they are named."""
         given = [str(override) for override in config.hydra.overrides.hydra]
-        if not self.name_jobs or any(override.startswith("hydra.sweep.subdir=") for override in given):
+        if any(override.startswith("hydra.sweep.subdir=") for override in given):
             return
         node: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-        subdir = job_folder(str(node["subdir"]), list(config.hydra.overrides.task), set(config.hydra.runtime.choices))
+        parts = job_folder(str(node["subdir"]), swept_settings(config), set(config.hydra.runtime.choices))
+        number = command_number(Path(str(config.hydra.sweep.dir)), common_settings(config))
+        if number > 1:
+            parts.append(f"settings{number}")
         with read_write(config), open_dict(config):
-            config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir={subdir}"]
+            config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir='${{file_name:{','.join(parts)}}}'"]
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the table; the command fails if a job did."""
@@ -88,33 +103,116 @@ def failed_runs(folder: Path) -> list[FailedRun]:
     ]
 
 
-def job_folder(subdir: str, overrides: Sequence[str], groups: set[str]) -> str:
-    """Return a name for the folders of a multirun's jobs in which all that is swept occurs.
+def swept_settings(config: DictConfig) -> list[str]:
+    """Return the names of the settings in which the jobs of a multirun differ: groups first, then by name."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    asked = [str(override.get_key_element()).lstrip("+~") for override in overrides if override.is_sweep_override()]
+    params: Any = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    fixed = {str(override.get_key_element()).lstrip("+~") for override in overrides} - set(asked)
+    names = {*asked, *(str(name).lstrip("+~") for name in params)} - fixed
+    groups = set(config.hydra.runtime.choices)
+    return sorted(names, key=lambda name: (name not in groups, name == "seed", name))
+
+
+def job_folder(subdir: str, swept: Sequence[str], groups: set[str]) -> list[str]:
+    """Return the parts of a name for the folders of a multirun's jobs in which all that is swept occurs.
 
     Parameters
     ----------
     subdir
         The configured name, with interpolations.
-    overrides
-        What the command line says.
+    swept
+        Names of the settings in which the jobs differ.
     groups
         Names of the configuration groups.
 
     Examples
     --------
-    >>> job_folder("${hydra:runtime.choices.classifier}", ["protocol.fold=range(5)", "seed=1"], {"classifier"})
-    '${hydra:runtime.choices.classifier}_fold${protocol.fold}'
+    >>> job_folder("${hydra:runtime.choices.model}", ["model", "protocol.fold"], {"model"})
+    ['${hydra:runtime.choices.model}', 'fold${protocol.fold}']
     """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
     parts = [subdir]
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if not override.is_sweep_override():
-            continue
-        name = override.get_key_element().lstrip("+~")
+    for name in swept:
         if name in groups:
             chosen = f"${{hydra:runtime.choices.{name}}}"
             parts += [chosen] if chosen not in subdir else []
         elif f"${{{name}}}" not in subdir:
             parts.append(f"{name.rpartition('.')[2]}${{{name}}}")
-    return "_".join(parts)
+    return parts
+
+
+def common_settings(config: DictConfig) -> str:
+    """Return what the jobs of a multirun start from, as YAML, without what does not shape a result.
+
+    What is swept stands there as it would be if it were not.
+    """
+    shared: Any = OmegaConf.to_container(config, resolve=False)
+    for name in NOT_SHAPING:
+        *parents, last = name.split(".")
+        node = shared
+        for parent in parents:
+            node = node.get(parent) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node.pop(last, None)
+    return str(OmegaConf.to_yaml(OmegaConf.create(shared), resolve=False))
+
+
+def command_number(folder: Path, settings: str) -> int:
+    """Return which of the different multiruns into one folder this is, counted from 1.
+
+    Those with the same common settings have the same number. Each writes them down, ``settings.yaml``,
+    ``settings2.yaml`` and so on: whoever is first to make such a file has its number, from however many processes.
+
+    Parameters
+    ----------
+    folder
+        Of the multirun; made if it is not there.
+    settings
+        What its jobs have in common.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = folder / f"settings{number if number > 1 else ''}.yaml"
+        if not path.is_file():
+            _write_if_absent(path, settings)
+        if path.read_text(encoding="utf-8") == settings:
+            return number
+    raise AssertionError  # counting does not end
+
+
+def _write_if_absent(path: Path, text: str) -> None:
+    """Write a file whole, unless another process was first."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    except OSError:  # a file system without links
+        with suppress(FileExistsError), path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def register_file_name() -> None:
+    """Let configurations use :func:`file_name` as ``${file_name:part,part}``."""
+    OmegaConf.register_new_resolver("file_name", file_name, replace=True)
+
+
+def file_name(*parts: object) -> str:
+    """Join parts to a name that may stand in a path and in a command.
+
+    What may not is replaced by hyphens. So that two different names stay different, a check sum is added where more
+    than the brackets and spaces of a list was replaced, or the name is too long.
+
+    >>> file_name("mini_vgg", "widths[16, 32]", "seed0")
+    'mini_vgg_widths16-32_seed0'
+    """
+    text = "_".join(map(str, parts))
+    plain = re.sub(r"[\[\]{}'\"]", "", text).replace(", ", "-").replace(": ", "-")
+    safe = re.sub(r"[^\w.+-]+", "-", plain).strip("-.")
+    if safe != plain or len(safe) > LONGEST:
+        safe = f"{safe[:LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return safe
