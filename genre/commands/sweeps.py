@@ -75,7 +75,8 @@ class SweepReport(Callback):
         """Write and show the table of all runs below ``folder``, and return those that did not fail."""
         from genre.commands.console import console
         from genre.commands.entry import FAILURE_FILE
-        from genre.evaluation.leaderboard import leaderboard, markdown, read_runs, write_leaderboard
+        from genre.evaluation.leaderboard import compare_standings, leaderboard, read_runs, write_leaderboard
+        from genre.evaluation.leaderboard_tables import markdown
         from genre.evaluation.leakage import write_protocol_pictures
 
         found = read_runs([folder])
@@ -83,11 +84,13 @@ class SweepReport(Callback):
             console.print(f"note: {notice}", style="yellow", markup=False)
         runs = [run for run in found.runs if not (run.folder / FAILURE_FILE).is_file()]  # older than the failure
         standings = leaderboard(runs)
-        write_leaderboard(folder, standings, failed)
-        console.print(markdown(standings, failed), markup=False)
-        pictures = [path.name for path in write_protocol_pictures(folder, standings)]
-        files = ", ".join(["leaderboard.csv", *pictures])
-        console.print(f"written to {folder / 'leaderboard.md'}, {files}", markup=False)
+        differences = compare_standings(standings)
+        for notice in differences.notices:
+            console.print(f"note: {notice}", style="yellow", markup=False)
+        console.print(markdown(standings, failed, differences), markup=False)
+        files = write_leaderboard(folder, standings, failed, differences)
+        files += write_protocol_pictures(folder, standings)
+        console.print(f"written to {', '.join(map(str, [files[0], *(file.name for file in files[1:])]))}", markup=False)
         return runs
 
 

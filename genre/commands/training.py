@@ -19,8 +19,8 @@ from genre.commands import tensorboard
 from genre.commands.build import build_datamodule, build_model, build_trainer, compared_settings, config_hash
 from genre.commands.callbacks import History
 from genre.commands.console import console, preparation_bar, say
-from genre.commands.runs import alone_in, finished_run, output_folder, require_settings, tell_notices
 from genre.commands.resuming import clear_for_training, own_checkpoint
+from genre.commands.runs import alone_in, finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.disk import replacing
 from genre.data.store import write_quarantine
@@ -107,7 +107,9 @@ def composition(cfg: DictConfig) -> Composition:
         cfg = compose(config_name=hydra.job.config_name, overrides=asked, return_hydra_config=True)
         choices = cfg.hydra.runtime.choices
         cfg = OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name != "hydra"])
-    shaping = tuple(override for override in asked if override.partition("=")[0] not in ("ckpt", "mode", "debug", "resume"))
+    shaping = tuple(
+        override for override in asked if override.partition("=")[0] not in ("ckpt", "mode", "debug", "resume")
+    )
     return Composition(cfg, shaping, str(choices.model))
 
 
