@@ -34,15 +34,16 @@ class SweepReport(Callback):
     """
 
     def __init__(self) -> None:
-        register_file_name()
+        OmegaConf.register_new_resolver("file_name", file_name, replace=True)
+        self._earlier: dict[Path, int] = {}
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        """Be there in the process of a job too, which finds out there what its folder is called."""
-        self.__dict__.update(state)
-        register_file_name()
+    def __reduce__(self) -> tuple[type[SweepReport], tuple[()]]:
+        """Be made anew in the process of a job, which finds out there what its folder is called."""
+        return type(self), ()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Give every job a folder of its own, named by what is swept, unless the user says how they are named."""
+        self._earlier = _failures_below(Path(str(config.hydra.sweep.dir)))
         given = [str(override) for override in config.hydra.overrides.hydra]
         if any(override.startswith("hydra.sweep.subdir=") for override in given):
             return
@@ -55,19 +56,20 @@ class SweepReport(Callback):
             config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir='${{file_name:{','.join(parts)}}}'"]
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write the table; the command fails if a job did."""
+        """Write the table; the command fails if one of its jobs did, not for those of earlier ones in the folder."""
         from genre.commands.entry import fail_with
         from genre.errors import GenreError
 
         folder = Path(str(config.hydra.sweep.dir))
-        failed = failed_runs(folder)
+        failures = _failures_below(folder)
+        failed = [failed_run(folder, file) for file in failures]
         runs = self.report(folder, failed)
-        if failed:
-            total = len(failed) + len(runs)
+        new = [run for run, file in zip(failed, failures, strict=True) if self._earlier.get(file) != failures[file]]
+        if new:
             fail_with(
                 GenreError(
-                    f"{len(failed)} of {total} runs failed (the first, {failed[0].name}: "
-                    f"{failed[0].fault.rstrip('.')}); all are in {folder / 'leaderboard.md'}"
+                    f"{len(new)} of {len(failed) + len(runs)} runs failed (the first, {new[0].name}: "
+                    f"{new[0].fault.rstrip('.')}); all are in {folder / 'leaderboard.md'}"
                 )
             )
 
@@ -94,16 +96,18 @@ class SweepReport(Callback):
         return runs
 
 
-def failed_runs(folder: Path) -> list[FailedRun]:
-    """Return the jobs of a multirun that failed, sorted by folder."""
-    from genre.commands.entry import FAILURE_FILE
+def failed_run(folder: Path, file: Path) -> FailedRun:
+    """Return the job of a multirun that left a file saying why it failed."""
     from genre.evaluation.leaderboard import FailedRun
 
-    files = sorted(folder.rglob(FAILURE_FILE))
-    return [
-        FailedRun(file.parent.relative_to(folder).as_posix(), file.read_text(encoding="utf-8").strip())
-        for file in files
-    ]
+    return FailedRun(file.parent.relative_to(folder).as_posix(), file.read_text(encoding="utf-8").strip())
+
+
+def _failures_below(folder: Path) -> dict[Path, int]:
+    """Return the files that say why a job failed, sorted, and when each was written, in nanoseconds."""
+    from genre.commands.entry import FAILURE_FILE
+
+    return {file: file.stat().st_mtime_ns for file in sorted(folder.rglob(FAILURE_FILE))}
 
 
 def swept_settings(config: DictConfig) -> list[str]:
@@ -199,13 +203,8 @@ def _write_if_absent(path: Path, text: str) -> None:
         temporary.unlink(missing_ok=True)
 
 
-def register_file_name() -> None:
-    """Let configurations use :func:`file_name` as ``${file_name:part,part}``."""
-    OmegaConf.register_new_resolver("file_name", file_name, replace=True)
-
-
 def file_name(*parts: object) -> str:
-    """Join parts to a name that may stand in a path and in a command.
+    """Join parts to a name that may stand in a path and in a command: what ``${file_name:part,part}`` means.
 
     What may not is replaced by hyphens. So that two different names stay different, a check sum is added where more
     than the brackets and spaces of a list was replaced, or the name is too long.

@@ -237,7 +237,7 @@ def _verdict(standing: Standing, differences: Differences) -> str:
 
 
 def _seeds(standing: Standing) -> str:
-    return " ".join(str(seed) for seed in sorted(run.info.seed for run in standing.runs))
+    return " ".join(map(str, sorted({run.info.seed for run in standing.runs})))
 
 
 def _range(values: Sequence[int], *, thousands: bool = False) -> str:
