@@ -187,7 +187,7 @@ def _table(standings: Sequence[Standing], differences: Differences | None) -> It
 
 def _aligned(rows: Sequence[Sequence[str]], *, right: bool) -> Iterator[str]:
     """Yield the lines of a Markdown table; its first column is flush left, the others too unless ``right``."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    widths = [max(2, *(len(row[column]) for row in rows)) for column in range(len(rows[0]))]
     end = ":" if right else "-"
     rule = ["-" * widths[0], *("-" * (width - 1) + end for width in widths[1:])]
     for row in (rows[0], rule, *rows[1:]):

@@ -143,6 +143,14 @@ def test_the_markdown_is_a_table_whatever_the_name(tmp_path):
     assert len({len(line) for line in table}) == 1
     assert len({line.replace(r"\|", "").count("|") for line in table}) == 1
     assert "0.520 to 0.680 (tracks)" in text
+    assert all("-" in cell for cell in table[1].strip("|").split("|"))
+
+
+def test_a_column_of_single_characters_is_still_one_of_a_table():
+    run = run_of("a")
+    quick = replace(run, info=replace(run.info, train_seconds=0.1))
+    rule = markdown(leaderboard([quick])).splitlines()[5]
+    assert all("-" in cell for cell in rule.strip("|").split("|"))
 
 
 def test_runs_are_found_at_any_depth_once_and_in_order(tmp_path):
