@@ -64,7 +64,7 @@ def same_result(one: Path, other: Path) -> bool:
 def test_a_killed_sweep_loses_at_most_an_epoch_and_ends_as_one_that_was_not(train, music: Path, tmp_path: Path) -> None:
     common = ["data=folder", f"data.root={music}", *SMALL, "logger=none"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    assert train("-m", "seed=0,1", *common, f"hydra.sweep.dir={whole}").status == 0
+    assert train("seed=1", *common, f"hydra.run.dir={whole}").status == 0
     again = ["-m", "seed=0,1", "resume=true", *common, f"hydra.sweep.dir={broken}"]
     killed(again, number=7)  # four epochs of the first job, and in the third of the second
     second = broken / "mini_vgg_seed1"
@@ -81,8 +81,7 @@ def test_a_killed_sweep_loses_at_most_an_epoch_and_ends_as_one_that_was_not(trai
     assert "mini_vgg_seed0: finished earlier" in result.out
     assert "mini_vgg_seed1: continued after epoch 2" in result.out
     assert ("epoch 3/4" in result.out, "epoch 2/4" in result.out) == (True, False)
-    for name in ("mini_vgg_seed0", "mini_vgg_seed1"):
-        assert same_result(whole / name, broken / name)
+    assert same_result(whole, second)
     assert json.loads((second / "metrics.json").read_text())["train_seconds"] > 1000
     assert not list(second.glob(".last.ckpt.*"))
     with (broken / "leaderboard.csv").open(newline="") as stream:
