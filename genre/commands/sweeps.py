@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from genre.evaluation.leaderboard import FailedRun
     from genre.evaluation.report import RunReport
 
-NOT_SHAPING = ("hydra", "resume", "debug", "logger", "data.store_dir", "data.jobs", "data.in_memory", "search.jobs")
+NOT_SHAPING = (
+    "hydra",
+    "resume",
+    "debug",
+    "logger",
+    "prepare",
+    "data.store_dir",
+    "data.jobs",
+    "data.in_memory",
+    "search.jobs",
+)
 """Settings that may change between two multiruns into one folder without being other settings."""
 
 LONGEST = 150
