@@ -16,7 +16,14 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from genre.audio.damage import Damage
-from genre.commands.callbacks import BestCheckpoint, History, KeepInterrupted, StepSeed, TrainingProgress
+from genre.commands.callbacks import (
+    BestCheckpoint,
+    History,
+    KeepInterrupted,
+    StepSeed,
+    TrainingProgress,
+    WholeCheckpoints,
+)
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
 from genre.data.fingerprint import digest
@@ -47,6 +54,9 @@ TRAINING_GROUPS = (
 CLASSICAL_GROUPS = ("protocol", "frontend", "scaler", "transform", "classifier", "search", "seed")
 """Settings beside the data that shape a classical model."""
 
+REPEATS = ("seed", "protocol.seed", "protocol.fold")
+"""Settings in which repeats of one thing differ."""
+
 MONITORED = ("val/loss", "val/clip_accuracy", "val/track_accuracy")
 
 
@@ -56,7 +66,7 @@ class TrainerParts:
 
     trainer: Trainer
     history: History
-    checkpoint: ModelCheckpoint
+    checkpoint: BestCheckpoint
 
 
 def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreDataModule:
@@ -156,7 +166,6 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     history = History()
     best = BestCheckpoint(
         folder,
-        earlier=None if cfg.ckpt is None else Path(cfg.ckpt).parent,
         monitor=cfg.callbacks.monitor,
         mode=cfg.callbacks.monitor_mode,
     )
@@ -179,6 +188,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
         settings,
         callbacks=callbacks,
         logger=loggers,
+        plugins=[WholeCheckpoints()],
         default_root_dir=str(folder),
         enable_progress_bar=False,
         enable_model_summary=False,
@@ -210,6 +220,11 @@ def _loggers(cfg: DictConfig, folder: Path) -> Sequence[Logger]:
 
 def config_hash(cfg: DictConfig, store_name: str, groups: Sequence[str] = TRAINING_GROUPS) -> str:
     """Return a hash of all that shapes the result of a run: its settings and the content of its audio."""
+    return digest([shaping_settings(cfg, groups), store_name])[:16]
+
+
+def shaping_settings(cfg: DictConfig, groups: Sequence[str] = TRAINING_GROUPS) -> dict[str, Any]:
+    """Return all settings that shape the result of a run, by group."""
     parts: dict[str, Any] = {}
     for group in groups:
         value = cfg[group]
@@ -217,4 +232,24 @@ def config_hash(cfg: DictConfig, store_name: str, groups: Sequence[str] = TRAINI
     data = OmegaConf.masked_copy(cfg.data, [name for name in cfg.data if name not in NOT_SHAPING])
     parts["data"] = OmegaConf.to_container(data, resolve=True)
     parts.get("search", {}).pop("jobs", None)
-    return digest([parts, store_name])[:16]
+    return parts
+
+
+def compared_settings(cfg: DictConfig, groups: Sequence[str] = TRAINING_GROUPS) -> dict[str, Any]:
+    """Return what tells runs apart that are no repeats of each other: all settings but seeds and folds.
+
+    Returns
+    -------
+    dict
+        Dotted name to plain value.
+    """
+    return {name: value for name, value in flat(shaping_settings(cfg, groups)).items() if name not in REPEATS}
+
+
+def flat(node: Any, prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one level of plain values; a list becomes its text."""
+    if not isinstance(node, dict):
+        plain = node if isinstance(node, bool | int | float | str) else str(node)
+        return {prefix: plain}
+    levels = (flat(value, f"{prefix}.{name}" if prefix else str(name)) for name, value in node.items())
+    return {name: value for level in levels for name, value in level.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import time
 from pathlib import Path
@@ -10,9 +11,11 @@ from typing import Any
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from genre.commands.console import console, say
+from genre.data.disk import replacing
 
 SHOWN = (
     ("train/loss", "train loss {:.3f}"),
@@ -35,6 +38,22 @@ class StepSeed(Callback):
             torch.default_generator.manual_seed(seed)  # the same numbers, without the milliseconds for absent devices
         else:
             torch.manual_seed(seed)
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Checkpoint files that are whole or not there, whenever the process is killed.
+
+    Lightning writes to the folder for temporary files and moves the result, which on another file system is a copy.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Write a checkpoint beside its place and onto the disk, then move it there."""
+        path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as stream:
+            torch.save(checkpoint, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
 
 
 class History(Callback):
@@ -66,6 +85,11 @@ class History(Callback):
         for name, value in metrics.items():
             self.values.setdefault(name, []).append((trainer.current_epoch + 1, value))
 
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Note whether training ends with this epoch: what early stopping knows is lost otherwise."""
+        last_epoch = trainer.max_epochs is not None and trainer.current_epoch + 1 >= trainer.max_epochs
+        checkpoint["training_ended"] = bool(trainer.should_stop or last_epoch)
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
         return {"values": self.values, "seconds": self.seconds}
@@ -85,22 +109,25 @@ class BestCheckpoint(ModelCheckpoint):
     ----------
     folder
         Where it is written.
-    earlier
-        Folder of the run that is continued.
     monitor, mode
         The metric, and whether its best is ``"min"`` or ``"max"``.
+
+    Attributes
+    ----------
+    earlier : Path or None
+        Folder of the run that is continued; to be set before training.
     """
 
-    def __init__(self, folder: Path, *, earlier: Path | None, monitor: str, mode: str) -> None:
+    def __init__(self, folder: Path, *, monitor: str, mode: str) -> None:
         super().__init__(
             folder, "best", monitor=monitor, mode=mode, save_on_train_epoch_end=True, enable_version_counter=False
         )
         self.path = folder / "best.ckpt"
-        self._earlier = earlier
+        self.earlier: Path | None = None
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take over the best epoch of the run that is continued."""
-        before = None if self._earlier is None else self._earlier / "best.ckpt"
+        before = None if self.earlier is None else self.earlier / "best.ckpt"
         if before is None or not before.is_file():
             return
         if before.resolve() != self.path.resolve():

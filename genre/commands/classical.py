@@ -20,10 +20,10 @@ from genre.classical.classifiers import takes_weights
 from genre.classical.model import SUFFIX, ClassicalModel, count_values
 from genre.classical.search import Rows, Search, Split, fit, inner_folds, tune
 from genre.commands import tensorboard
-from genre.commands.build import CLASSICAL_GROUPS, build_search, config_hash
+from genre.commands.build import CLASSICAL_GROUPS, build_search, compared_settings, config_hash
 from genre.commands.console import console, say, work_bar
 from genre.commands.features import load_features
-from genre.commands.runs import finished_run, in_multirun, output_folder, require_settings, tell_notices
+from genre.commands.runs import alone_in, finished_run, in_multirun, output_folder, require_settings, tell_notices
 from genre.commands.space import write_space
 from genre.data.balance import artist_weights, check_artist_balance
 from genre.data.feature_set import FeatureSet
@@ -52,8 +52,13 @@ def run(cfg: DictConfig) -> float | None:
     GenreError
         For everything the user can mend.
     """
-    require_settings(cfg)
     folder = output_folder()
+    with alone_in(folder):
+        return _run_in(folder, cfg)
+
+
+def _run_in(folder: Path, cfg: DictConfig) -> float | None:
+    require_settings(cfg)
     pipeline, grid = build_search(cfg)  # finds what is wrong with the settings before anything takes time
     protocol: Protocol = instantiate(cfg.protocol)
     features = load_features(cfg)
@@ -171,8 +176,15 @@ class Job:
         above = heading(info, "" if self.cfg.search.inner_folds else "val")
         write_trials(self.folder, trials, best=best, score=self.cfg.search.score, heading=above)
         OmegaConf.save(self.cfg, self.folder / "config.yaml", resolve=True)
-        report = write_run(self.folder, info=info, val=sides["val"], test=sides["test"], chosen=chosen)
-        self._log(report, trials, sides)
+        report = write_run(
+            self.folder,
+            info=info,
+            val=sides["val"],
+            test=sides["test"],
+            chosen=chosen,
+            settings={"feature_set": self.cfg.feature_set, **compared_settings(self.cfg, CLASSICAL_GROUPS)},
+            also=lambda report: self._log(report, trials, sides),
+        )
         self._tell(report, search, model, deal)
         return report
 
@@ -191,7 +203,8 @@ class Job:
             return
         logger = TensorBoardLogger(self.folder, name="", version="tensorboard", default_hp_metric=False)
         tensorboard.log_settings(logger, self.cfg)
-        tensorboard.log_trials(logger, trials, score=self.cfg.search.score)
+        # in a sweep the HParams tab is of its runs
+        tensorboard.log_trials(logger, trials, score=self.cfg.search.score, rows=not in_multirun())
         settings = tensorboard.classical_hyperparameters(report.info, report.chosen)
         tensorboard.log_results(logger, settings, report, sides)
         logger.finalize("success")

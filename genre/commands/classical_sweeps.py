@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 class ClassicalSweepReport(SweepReport):
     """Also draws ``accuracy_table.png``, and what the model that was best on validation listens to."""
 
-    def __init__(self) -> None:
-        super().__init__(name_jobs=True)
-
     def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
         """Write the table of all runs below ``folder``, and the pictures; return the runs that did not fail."""
         runs = super().report(folder, failed)

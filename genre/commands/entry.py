@@ -56,7 +56,7 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
         try:
             return task(cfg)
         except KeyboardInterrupt:
-            _say_how_to_go_on(hydra)
+            _say_how_to_go_on(hydra, can_resume="resume" in cfg)
             raise
         except Exception as error:
             _failures.append(error)
@@ -68,13 +68,14 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
     return body
 
 
-def _say_how_to_go_on(hydra: HydraConf) -> None:
+def _say_how_to_go_on(hydra: HydraConf, *, can_resume: bool) -> None:
     from hydra.types import RunMode
 
     from genre.commands.console import say
 
     if hydra.mode is RunMode.MULTIRUN:
-        say(f"interrupted: the same command with hydra.sweep.dir={hydra.sweep.dir} goes on and repeats nothing")
+        settings = f"hydra.sweep.dir={hydra.sweep.dir}{' resume=true' if can_resume else ''}"
+        say(f"interrupted: the same command with {settings} goes on and repeats nothing")
 
 
 def plain_arguments() -> Arguments:

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning.utilities import rank_zero_only
 
 from genre.commands.console import say
+from genre.commands.entry import FAILURE_FILE
+from genre.data.disk import locked
 from genre.errors import ConfigError, DataError
 from genre.evaluation.report import METRICS_FILE, RunReport, read_run
+
+LOCK_FILE = ".lock"
 
 
 def output_folder() -> Path:
@@ -44,22 +50,56 @@ def missing_settings(node: DictConfig, prefix: str = "") -> Iterator[str]:
             yield from missing_settings(node[key], f"{prefix}{key}.")
 
 
-def finished_run(folder: Path, config_hash: str) -> RunReport | None:
-    """Return what an earlier run with the same configuration left in this folder, if it is one of a sweep.
+@contextmanager
+def alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes out of the folder of this run.
+
+    The job of a sweep waits until it is alone; then it finds what the other one did. A run of its own does not wait.
+
+    Raises
+    ------
+    ConfigError
+        If another process is at work in the folder of a run of its own.
+    """
+    if getattr(rank_zero_only, "rank", 0):  # the first process of a distributed training has the lock for all
+        yield
+        return
+
+    def waiting() -> None:
+        if not in_multirun():
+            raise ConfigError(f"another process is at work in {folder}; choose another folder with hydra.run.dir=...")
+        say(f"{folder.name}: another process is at work on it, waiting")
+
+    with ExitStack() as stack:
+        with suppress(OSError):  # a file system that cannot lock files, as some of networks
+            stack.enter_context(locked(folder / LOCK_FILE, waiting))
+        yield
+
+
+def finished_run(folder: Path, config_hash: str, *, resume: bool = False) -> RunReport | None:
+    """Return what an earlier run with the same configuration left in this folder, or elsewhere in the same sweep.
 
     A sweep that is started again with the same ``hydra.sweep.dir`` so repeats nothing that is done. A run of its own
-    is always done anew.
+    is done anew, unless it is to ``resume``. A run is finished when it has a ``metrics.json``, which is written last.
     """
-    if not in_multirun() or not (folder / METRICS_FILE).is_file():
+    if not in_multirun() and not resume:
         return None
-    try:
-        report = read_run(folder / METRICS_FILE)
-    except DataError:
-        return None
-    if report.info.config_hash != config_hash:
-        return None
-    say(f"{folder.name}: finished earlier with the same settings, not repeated")
-    return report
+    for file in (folder / METRICS_FILE, *(_others_of_sweep() if in_multirun() else ())):
+        if not file.is_file() or (file.parent / FAILURE_FILE).is_file():
+            continue
+        with suppress(DataError):
+            report = read_run(file)
+            if report.info.config_hash == config_hash:
+                where = "" if file.parent == folder else f" in {file.parent.name}"
+                say(f"{folder.name}: finished earlier with the same settings{where}, not repeated")
+                return report
+    return None
+
+
+def _others_of_sweep() -> list[Path]:
+    from hydra.core.hydra_config import HydraConfig
+
+    return sorted(Path(HydraConfig.get().sweep.dir).resolve().rglob(METRICS_FILE))
 
 
 def tell_notices(notices: Sequence[str]) -> None:

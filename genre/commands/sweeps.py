@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import itertools
+import os
+import re
+import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,46 +19,67 @@ if TYPE_CHECKING:
     from genre.evaluation.leaderboard import FailedRun
     from genre.evaluation.report import RunReport
 
+NOT_SHAPING = (
+    "hydra",
+    "resume",
+    "debug",
+    "logger",
+    "prepare",
+    "data.store_dir",
+    "data.jobs",
+    "data.in_memory",
+    "search.jobs",
+)
+"""Settings that may change between two multiruns into one folder without being other settings."""
+
+LONGEST = 150
+"""Characters of a folder's name; file systems take 255 bytes."""
+
 
 class SweepReport(Callback):
-    """A Hydra callback that writes ``leaderboard.csv`` and ``leaderboard.md`` into the folder of a multirun.
+    """A Hydra callback that names the folders of a multirun's jobs, and writes one table of them all.
 
     It looks at what the jobs left in their folders, so that it does not matter in which process or on which machine
     they ran, or whether an earlier multirun into the same folder did some of them.
-
-    Parameters
-    ----------
-    name_jobs
-        Let the settings that are swept, but are not in ``hydra.sweep.subdir``, be part of the jobs' folder names.
     """
 
-    def __init__(self, *, name_jobs: bool = False) -> None:
-        self.name_jobs = name_jobs
+    def __init__(self) -> None:
+        OmegaConf.register_new_resolver("file_name", file_name, replace=True)
+        self._earlier: dict[Path, int] = {}
+
+    def __reduce__(self) -> tuple[type[SweepReport], tuple[()]]:
+        """Be made anew in the process of a job, which finds out there what its folder is called."""
+        return type(self), ()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Give every job a folder of its own."""
+        """Give every job a folder of its own, named by what is swept, unless the user says how they are named."""
+        self._earlier = _failures_below(Path(str(config.hydra.sweep.dir)))
         given = [str(override) for override in config.hydra.overrides.hydra]
-        if not self.name_jobs or any(override.startswith("hydra.sweep.subdir=") for override in given):
+        if any(override.startswith("hydra.sweep.subdir=") for override in given):
             return
         node: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
-        subdir = job_folder(str(node["subdir"]), list(config.hydra.overrides.task), set(config.hydra.runtime.choices))
+        parts = job_folder(str(node["subdir"]), swept_settings(config), set(config.hydra.runtime.choices))
+        number = command_number(Path(str(config.hydra.sweep.dir)), common_settings(config))
+        if number > 1:
+            parts.append(f"settings{number}")
         with read_write(config), open_dict(config):
-            config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir={subdir}"]
+            config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir='${{file_name:{','.join(parts)}}}'"]
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write the table; the command fails if a job did."""
+        """Write the table; the command fails if one of its jobs did, not for those of earlier ones in the folder."""
         from genre.commands.entry import fail_with
         from genre.errors import GenreError
 
         folder = Path(str(config.hydra.sweep.dir))
-        failed = failed_runs(folder)
+        failures = _failures_below(folder)
+        failed = [failed_run(folder, file) for file in failures]
         runs = self.report(folder, failed)
-        if failed:
-            total = len(failed) + len(runs)
+        new = [run for run, file in zip(failed, failures, strict=True) if self._earlier.get(file) != failures[file]]
+        if new:
             fail_with(
                 GenreError(
-                    f"{len(failed)} of {total} runs failed (the first, {failed[0].name}: "
-                    f"{failed[0].fault.rstrip('.')}); all are in {folder / 'leaderboard.md'}"
+                    f"{len(new)} of {len(failed) + len(runs)} runs failed (the first, {new[0].name}: "
+                    f"{new[0].fault.rstrip('.')}); all are in {folder / 'leaderboard.md'}"
                 )
             )
 
@@ -60,7 +87,8 @@ class SweepReport(Callback):
         """Write and show the table of all runs below ``folder``, and return those that did not fail."""
         from genre.commands.console import console
         from genre.commands.entry import FAILURE_FILE
-        from genre.evaluation.leaderboard import leaderboard, markdown, read_runs, write_leaderboard
+        from genre.evaluation.leaderboard import compare_standings, leaderboard, read_runs, write_leaderboard
+        from genre.evaluation.leaderboard_tables import markdown
         from genre.evaluation.leakage import write_protocol_pictures
 
         found = read_runs([folder])
@@ -68,53 +96,135 @@ class SweepReport(Callback):
             console.print(f"note: {notice}", style="yellow", markup=False)
         runs = [run for run in found.runs if not (run.folder / FAILURE_FILE).is_file()]  # older than the failure
         standings = leaderboard(runs)
-        write_leaderboard(folder, standings, failed)
-        console.print(markdown(standings, failed), markup=False)
-        pictures = [path.name for path in write_protocol_pictures(folder, standings)]
-        files = ", ".join(["leaderboard.csv", *pictures])
-        console.print(f"written to {folder / 'leaderboard.md'}, {files}", markup=False)
+        differences = compare_standings(standings)
+        for notice in differences.notices:
+            console.print(f"note: {notice}", style="yellow", markup=False)
+        console.print(markdown(standings, failed, differences), markup=False)
+        files = write_leaderboard(folder, standings, failed, differences)
+        files += write_protocol_pictures(folder, standings)
+        console.print(f"written to {', '.join(map(str, [files[0], *(file.name for file in files[1:])]))}", markup=False)
         return runs
 
 
-def failed_runs(folder: Path) -> list[FailedRun]:
-    """Return the jobs of a multirun that failed, sorted by folder."""
-    from genre.commands.entry import FAILURE_FILE
+def failed_run(folder: Path, file: Path) -> FailedRun:
+    """Return the job of a multirun that left a file saying why it failed."""
     from genre.evaluation.leaderboard import FailedRun
 
-    files = sorted(folder.rglob(FAILURE_FILE))
-    return [
-        FailedRun(file.parent.relative_to(folder).as_posix(), file.read_text(encoding="utf-8").strip())
-        for file in files
-    ]
+    return FailedRun(file.parent.relative_to(folder).as_posix(), file.read_text(encoding="utf-8").strip())
 
 
-def job_folder(subdir: str, overrides: Sequence[str], groups: set[str]) -> str:
-    """Return a name for the folders of a multirun's jobs in which all that is swept occurs.
+def _failures_below(folder: Path) -> dict[Path, int]:
+    """Return the files that say why a job failed, sorted, and when each was written, in nanoseconds."""
+    from genre.commands.entry import FAILURE_FILE
+
+    return {file: file.stat().st_mtime_ns for file in sorted(folder.rglob(FAILURE_FILE))}
+
+
+def swept_settings(config: DictConfig) -> list[str]:
+    """Return the names of the settings in which the jobs of a multirun differ: groups first, then by name."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    overrides = OverridesParser.create().parse_overrides(list(config.hydra.overrides.task))
+    asked = [str(override.get_key_element()).lstrip("+~") for override in overrides if override.is_sweep_override()]
+    params: Any = OmegaConf.select(config, "hydra.sweeper.params") or {}
+    fixed = {str(override.get_key_element()).lstrip("+~") for override in overrides} - set(asked)
+    names = {*asked, *(str(name).lstrip("+~") for name in params)} - fixed
+    groups = set(config.hydra.runtime.choices)
+    return sorted(names, key=lambda name: (name not in groups, name == "seed", name))
+
+
+def job_folder(subdir: str, swept: Sequence[str], groups: set[str]) -> list[str]:
+    """Return the parts of a name for the folders of a multirun's jobs in which all that is swept occurs.
 
     Parameters
     ----------
     subdir
         The configured name, with interpolations.
-    overrides
-        What the command line says.
+    swept
+        Names of the settings in which the jobs differ.
     groups
         Names of the configuration groups.
 
     Examples
     --------
-    >>> job_folder("${hydra:runtime.choices.classifier}", ["protocol.fold=range(5)", "seed=1"], {"classifier"})
-    '${hydra:runtime.choices.classifier}_fold${protocol.fold}'
+    >>> job_folder("${hydra:runtime.choices.model}", ["model", "protocol.fold"], {"model"})
+    ['${hydra:runtime.choices.model}', 'fold${protocol.fold}']
     """
-    from hydra.core.override_parser.overrides_parser import OverridesParser
-
     parts = [subdir]
-    for override in OverridesParser.create().parse_overrides(list(overrides)):
-        if not override.is_sweep_override():
-            continue
-        name = override.get_key_element().lstrip("+~")
+    for name in swept:
         if name in groups:
             chosen = f"${{hydra:runtime.choices.{name}}}"
             parts += [chosen] if chosen not in subdir else []
         elif f"${{{name}}}" not in subdir:
             parts.append(f"{name.rpartition('.')[2]}${{{name}}}")
-    return "_".join(parts)
+    return parts
+
+
+def common_settings(config: DictConfig) -> str:
+    """Return what the jobs of a multirun start from, as YAML, without what does not shape a result.
+
+    What is swept stands there as it would be if it were not.
+    """
+    shared: Any = OmegaConf.to_container(config, resolve=False)
+    for name in NOT_SHAPING:
+        *parents, last = name.split(".")
+        node = shared
+        for parent in parents:
+            node = node.get(parent) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node.pop(last, None)
+    return str(OmegaConf.to_yaml(OmegaConf.create(shared), resolve=False))
+
+
+def command_number(folder: Path, settings: str) -> int:
+    """Return which of the different multiruns into one folder this is, counted from 1.
+
+    Those with the same common settings have the same number. Each writes them down, ``settings.yaml``,
+    ``settings2.yaml`` and so on: whoever is first to make such a file has its number, from however many processes.
+
+    Parameters
+    ----------
+    folder
+        Of the multirun; made if it is not there.
+    settings
+        What its jobs have in common.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = folder / f"settings{number if number > 1 else ''}.yaml"
+        if not path.is_file():
+            _write_if_absent(path, settings)
+        if path.read_text(encoding="utf-8") == settings:
+            return number
+    raise AssertionError  # counting does not end
+
+
+def _write_if_absent(path: Path, text: str) -> None:
+    """Write a file whole, unless another process was first."""
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        temporary.write_text(text, encoding="utf-8")
+        with suppress(FileExistsError):
+            os.link(temporary, path)
+    except OSError:  # a file system without links
+        with suppress(FileExistsError), path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def file_name(*parts: object) -> str:
+    """Join parts to a name that may stand in a path and in a command: what ``${file_name:part,part}`` means.
+
+    What may not is replaced by hyphens. So that two different names stay different, a check sum is added where more
+    than the brackets and spaces of a list was replaced, or the name is too long.
+
+    >>> file_name("mini_vgg", "widths[16, 32]", "seed0")
+    'mini_vgg_widths16-32_seed0'
+    """
+    text = "_".join(map(str, parts))
+    plain = re.sub(r"[\[\]{}'\"]", "", text).replace(", ", "-").replace(": ", "-")
+    safe = re.sub(r"[^\w.+-]+", "-", plain).strip("-.")
+    if safe != plain or len(safe) > LONGEST:
+        safe = f"{safe[:LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
+    return safe

@@ -16,6 +16,7 @@ from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
 from genre.audio.decode import load
+from genre.commands.build import flat
 from genre.data.datamodule import GenreDataModule
 from genre.evaluation import plots
 from genre.evaluation.calibration import reliability
@@ -87,17 +88,17 @@ def log_results(
     writer.flush()
 
 
-def log_trials(logger: Logger, trials: Sequence[TrialRow], *, score: str) -> None:
-    """Write the score of every trial of a search as a curve, and each trial as a row of the HParams tab."""
+def log_trials(logger: Logger, trials: Sequence[TrialRow], *, score: str, rows: bool) -> None:
+    """Write the score of every trial of a search as a curve, and with ``rows`` each as a row of the HParams tab."""
     if not isinstance(logger, TensorBoardLogger):
         return
     for number, trial in enumerate(trials, start=1):
         if trial.fault:
             continue
         logger.experiment.add_scalar(f"trials/{score}", trial.score, number)
-        if trial.parameters:
+        if rows and trial.parameters:
             with SummaryWriter(Path(logger.log_dir) / f"trial_{number:03}") as writer:
-                settings = {"trial": number, **_flat(dict(trial.parameters))}
+                settings = {"trial": number, **flat(dict(trial.parameters))}
                 for summary in hparams(settings, {f"trial/{score}": trial.score}):  # type: ignore[no-untyped-call]
                     writer._get_file_writer().add_summary(summary)
                 writer.add_scalar(f"trial/{score}", trial.score)
@@ -157,28 +158,17 @@ def _samples(datamodule: GenreDataModule, row: int) -> torch.Tensor:
 
 def hyperparameters(cfg: DictConfig, info: RunInfo) -> dict[str, Any]:
     """Return what the HParams tab shows of a run; the names put what tells runs apart into its first columns."""
-    shown = {name: cfg[name] for name in ("model", "optimizer", "scheduler", "frontend", "protocol")}
-    settings = {name: OmegaConf.to_container(node, resolve=True) for name, node in shown.items()}
+    nodes = {name: cfg[name] for name in ("model", "optimizer", "scheduler", "frontend", "protocol")}
+    settings = {name: OmegaConf.to_container(node, resolve=True) for name, node in nodes.items()}
     settings["data"] = {name: cfg.data[name] for name in ("batch_size", "clip_sec", "hop_sec", "short")}
     settings["trainer"] = {"max_epochs": cfg.trainer.max_epochs}
-    flat = {name: value for name, value in _flat(settings, "setting").items() if not name.endswith("_target_")}
+    shown = {name: value for name, value in flat(settings, "setting").items() if not name.endswith("_target_")}
     front_end = str(cfg.frontend._target_).rpartition(".")[2]
     facts = {"data": info.dataset, "front_end": front_end, "model": info.model, "protocol": info.protocol}
-    return {**facts, "seed": info.seed, **flat}
+    return {**facts, "seed": info.seed, **shown}
 
 
 def classical_hyperparameters(info: RunInfo, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """Return what the HParams tab shows of a classical run: what it is, and what tuning chose."""
     facts = {"data": info.dataset, "model": info.model, "protocol": info.protocol, "seed": info.seed}
-    return {**facts, **_flat(dict(chosen), "chosen")}
-
-
-def _flat(node: Any, prefix: str = "") -> dict[str, Any]:
-    """Return nested settings as one level of plain values, which is what the HParams tab takes."""
-    if not isinstance(node, dict):
-        plain = node if isinstance(node, bool | int | float | str) else str(node)
-        return {prefix: plain}
-    flat: dict[str, Any] = {}
-    for name, value in node.items():
-        flat.update(_flat(value, f"{prefix}.{name}" if prefix else str(name)))
-    return flat
+    return {**facts, **flat(dict(chosen), "chosen")}

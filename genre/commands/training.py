@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,18 @@ from pytorch_lightning import seed_everything
 
 import genre
 from genre.commands import tensorboard
-from genre.commands.build import build_datamodule, build_model, build_trainer, config_hash
+from genre.commands.build import build_datamodule, build_model, build_trainer, compared_settings, config_hash
 from genre.commands.callbacks import History
 from genre.commands.console import console, preparation_bar, say
-from genre.commands.runs import finished_run, output_folder, require_settings, tell_notices
+from genre.commands.resuming import clear_for_training, own_checkpoint
+from genre.commands.runs import alone_in, finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
+from genre.data.disk import replacing
 from genre.data.store import write_quarantine
 from genre.errors import CheckpointError, ConfigError, near_names
 from genre.evaluation.calibration import fit_temperature
 from genre.evaluation.predictions import Predictions
-from genre.evaluation.report import RunInfo, summary, write_run
+from genre.evaluation.report import RunInfo, RunReport, summary, write_run
 from genre.models.base import GenreModule
 from genre.models.registry import load_model, read_checkpoint
 
@@ -51,7 +52,11 @@ def run(cfg: DictConfig) -> float | None:
     if cfg.mode == "test" and cfg.ckpt is None:
         raise ConfigError("mode=test evaluates a checkpoint; name it with ckpt=..., such as the best.ckpt of a run")
     folder = output_folder()
-    composed = composition(cfg)
+    with alone_in(folder):
+        return _run_in(folder, composition(cfg))
+
+
+def _run_in(folder: Path, composed: Composition) -> float | None:
     cfg = composed.cfg
     require_settings(cfg)
     _quiet()
@@ -61,7 +66,7 @@ def run(cfg: DictConfig) -> float | None:
         job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
         datamodule.prepare_data()
     if cfg.mode == "fit":
-        done = finished_run(folder, config_hash(cfg, datamodule.store_name))
+        done = finished_run(folder, config_hash(cfg, datamodule.store_name), resume=cfg.resume)
         if done is not None:
             return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
@@ -78,7 +83,7 @@ class Composition:
     cfg
         The configuration.
     overrides
-        ``name=value`` of all that was asked for, without ``ckpt`` and ``mode``.
+        ``name=value`` of all that was asked for, without what only says how to go about it, such as ``ckpt``.
     model
         Name of the chosen model configuration.
     """
@@ -102,7 +107,9 @@ def composition(cfg: DictConfig) -> Composition:
         cfg = compose(config_name=hydra.job.config_name, overrides=asked, return_hydra_config=True)
         choices = cfg.hydra.runtime.choices
         cfg = OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name != "hydra"])
-    shaping = tuple(override for override in asked if override.partition("=")[0] not in ("ckpt", "mode", "debug"))
+    shaping = tuple(
+        override for override in asked if override.partition("=")[0] not in ("ckpt", "mode", "debug", "resume")
+    )
     return Composition(cfg, shaping, str(choices.model))
 
 
@@ -166,12 +173,12 @@ class Job:
             "config_hash": config_hash(self.cfg, self.datamodule.store_name),
             "version": genre.__version__,
         }
-        say(
-            f"training {type(self.model).__name__} with {count_parameters(self.model):,} parameters on "
-            f"{self.datamodule.epoch_clips} clips an epoch, {self.parts.trainer.max_epochs} epochs at most"
-        )
-        self._train()
-        best = Path(self.parts.checkpoint.best_model_path)
+        own = own_checkpoint(self.folder, self.model.provenance["config_hash"]) if self.cfg.resume else None
+        if own is not None and own.ended:
+            self._recall_history(own.path)
+            best = own.best
+        else:
+            best = self._train(own.path if own else (None if self.cfg.ckpt is None else Path(self.cfg.ckpt)))
         self.model = load_model(best)
         logits, batch = self._logits("val")
         self.model.temperature.fill_(fit_temperature(logits, batch["label"]))
@@ -180,23 +187,35 @@ class Job:
 
     def test(self) -> float | None:
         """Evaluate the checkpoint and report."""
-        kept = read_checkpoint(self.cfg.ckpt).get("callbacks", {}).get(self.parts.history.state_key)
-        if kept:
-            self.parts.history.load_state_dict(kept)
+        self._recall_history(self.cfg.ckpt)
         return self._evaluate(Path(self.cfg.ckpt))
 
-    def _train(self) -> None:
+    def _recall_history(self, checkpoint: str | Path) -> None:
+        kept = read_checkpoint(checkpoint).get("callbacks", {}).get(self.parts.history.state_key)
+        if kept:
+            self.parts.history.load_state_dict(kept)
+
+    def _train(self, start: Path | None) -> Path:
+        """Train, from a checkpoint if there is one to start from, and return the best checkpoint."""
         trainer = self.parts.trainer
+        say(
+            f"training {type(self.model).__name__} with {count_parameters(self.model):,} parameters on "
+            f"{self.datamodule.epoch_clips} clips an epoch, {trainer.max_epochs} epochs at most"
+        )
+        if trainer.is_global_zero:
+            clear_for_training(self.folder, start)
+        self.parts.checkpoint.earlier = None if start is None else start.parent
         for logger in trainer.loggers:
             tensorboard.log_settings(logger, self.cfg)
         try:
-            trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=self.cfg.ckpt, weights_only=True)
+            trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=start, weights_only=True)
         except RuntimeError as error:
-            if self.cfg.ckpt is None or "state_dict" not in str(error):
+            if start is None or "state_dict" not in str(error):
                 raise
             raise CheckpointError(
-                f"{self.cfg.ckpt} holds another network than the one configured; use the same model settings"
+                f"{start} holds another network than the one configured; use the same model settings"
             ) from error
+        return Path(self.parts.checkpoint.best_model_path)
 
     def _check_epochs(self) -> None:
         """Raise if the checkpoint to continue from has been trained to the end."""
@@ -234,6 +253,7 @@ class Job:
             config_hash=str(origin.get("config_hash", "")),
             version=genre.__version__,
         )
+        OmegaConf.save(self.cfg, self.folder / "config.yaml", resolve=True)
         report = write_run(
             self.folder,
             info=info,
@@ -241,14 +261,17 @@ class Job:
             test=sides["test"],
             history=self.parts.history.values,
             best_epoch=int(read_checkpoint(checkpoint)["epoch"]) + 1,
+            settings=compared_settings(self.cfg),
+            also=lambda report: self._log(report, sides),
         )
-        OmegaConf.save(self.cfg, self.folder / "config.yaml", resolve=True)
-        for logger in self.parts.trainer.loggers:
-            tensorboard.log_results(logger, tensorboard.hyperparameters(self.cfg, info), report, sides)
-            tensorboard.log_clips(logger, self.datamodule, sides["test"])
-            logger.finalize("success")
         console.print(summary(report, facts={"checkpoint": str(checkpoint)}))
         return None if report.val is None else report.val.track_accuracy
+
+    def _log(self, report: RunReport, sides: Mapping[str, Predictions]) -> None:
+        for logger in self.parts.trainer.loggers:
+            tensorboard.log_results(logger, tensorboard.hyperparameters(self.cfg, report.info), report, sides)
+            tensorboard.log_clips(logger, self.datamodule, sides["test"])
+            logger.finalize("success")
 
     def _predict(self, side: str) -> Predictions:
         logits, batch = self._logits(side)
@@ -278,9 +301,8 @@ def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:
     checkpoint = read_checkpoint(path)
     checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
     checkpoint["callbacks"][history.state_key] = history.state_dict()
-    temporary = path.with_suffix(".ckpt.new")
-    torch.save(checkpoint, temporary)
-    os.replace(temporary, path)
+    with replacing(path) as stream:
+        torch.save(checkpoint, stream)
 
 
 def _short(value: Any, longest: int = 120) -> str:

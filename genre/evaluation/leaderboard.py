@@ -1,51 +1,35 @@
 """One table of many runs: ``python -m genre.evaluation.leaderboard RUNS... [--out DIR]``.
 
-Runs of the same data set, protocol and model count as repeats of one thing under other seeds or folds, and get a
-mean, a standard deviation and a 95 % interval. Only figures of one data set and one protocol can be compared, so each
-pair has a table of its own, and the leaked ones stand apart at the end.
+Runs that differ in nothing but seeds and folds count as repeats of one thing, and get a mean, a standard deviation and
+a 95 % interval. Only figures of one data set and one protocol can be compared, so each pair has a table of its own, and
+the leaked ones stand apart at the end.
+
+Within a table every two models are compared (:mod:`genre.evaluation.comparison`).
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 
 from genre.errors import ConfigError, DataError, GenreError
+from genre.evaluation.comparison import Comparison, TrackScores, compare, track_scores
 from genre.evaluation.files import write_csv, write_text
-from genre.evaluation.metrics import LEAK_WARNING, Metrics
-from genre.evaluation.report import METRICS_FILE, RunReport, read_run
+from genre.evaluation.leaderboard_tables import difference_rows, leaderboard_rows, markdown
+from genre.evaluation.metrics import Metrics
+from genre.evaluation.predictions import Predictions
+from genre.evaluation.report import METRICS_FILE, PREDICTIONS_FILES, RunReport, read_run
 
-CSV_COLUMNS = (
-    "dataset",
-    "protocol",
-    "leaky",
-    "model",
-    "runs",
-    "seeds",
-    "track_accuracy",
-    "track_accuracy_sd",
-    "track_accuracy_ci95_low",
-    "track_accuracy_ci95_high",
-    "ci95_over",
-    "clip_accuracy",
-    "clip_accuracy_sd",
-    "macro_f1",
-    "ece",
-    "val_track_accuracy",
-    "n_tracks",
-    "parameters",
-    "train_seconds",
-    "chosen",
-    "failed",
-)
+__all__ = ["markdown"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +81,7 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One line of the leaderboard: all runs of one model on one data set under one protocol.
+    """One line of the leaderboard: all runs of one model with the same settings on one data set under one protocol.
 
     Parameters
     ----------
@@ -105,6 +89,9 @@ class Standing:
         What the runs share.
     runs
         The runs, sorted by folder.
+    variant
+        The settings in which the runs differ from others of the same model in the same table, ``lr=0.01, hidden=16``;
+        empty if there are no others.
     """
 
     dataset: str
@@ -112,6 +99,22 @@ class Standing:
     leaky: bool
     model: str
     runs: tuple[RunReport, ...]
+    variant: str = ""
+
+    @property
+    def name(self) -> str:
+        """The model, and how it differs from others of that name."""
+        return f"{self.model} ({self.variant})" if self.variant else self.model
+
+    @property
+    def table(self) -> tuple[bool, str, str]:
+        """What it may be compared within: leaky, data set, protocol."""
+        return self.leaky, self.dataset, self.protocol
+
+    @property
+    def seconds(self) -> float:
+        """Mean time of training."""
+        return float(np.mean([run.info.train_seconds for run in self.runs]))
 
     def test(self, figure: Callable[[Metrics], float]) -> Spread | None:
         """Summarise a test figure over the runs that have one."""
@@ -152,6 +155,48 @@ class Standing:
         return max(0.0, float(np.mean(values)) - reach), min(1.0, float(np.mean(values)) + reach), "runs"
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two lines of one table, compared.
+
+    Parameters
+    ----------
+    a, b
+        The lines; ``a`` is the higher one.
+    result
+        How they compare.
+    of_best
+        Whether ``a`` is the best line of the table.
+    """
+
+    a: Standing
+    b: Standing
+    result: Comparison
+    of_best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Differences:
+    """All pairs of lines that could be compared, in the order of the table, and sentences on what could not."""
+
+    pairs: tuple[Pair, ...] = ()
+    notices: tuple[str, ...] = ()
+    _best: Mapping[tuple[object, ...], Pair] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        best = {(*pair.b.table, pair.b.name): pair for pair in self.pairs if pair.of_best}
+        object.__setattr__(self, "_best", best)
+
+    def from_best(self, standing: Standing) -> Comparison | None:
+        """Return how a line compares with the best one of its table; None for the best, and where that is unknown."""
+        pair = self._best.get((*standing.table, standing.name))
+        return None if pair is None else pair.result
+
+    def is_best(self, standing: Standing) -> bool:
+        """Say whether others are compared with this line."""
+        return any(pair.a is standing and pair.of_best for pair in self.pairs)
+
+
 def read_runs(paths: Iterable[Path]) -> FoundRuns:
     """Read every ``metrics.json`` below some folders (or given itself), sorted by path, each once.
 
@@ -189,7 +234,7 @@ def read_runs(paths: Iterable[Path]) -> FoundRuns:
 
 
 def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
-    """Group runs by data set, protocol and model.
+    """Group runs by data set, protocol, model and settings; seeds and folds are no settings.
 
     Returns
     -------
@@ -197,10 +242,11 @@ def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
         Honest protocols first, then by data set and protocol; within these the best mean test track accuracy first, and
         models that were never tested last.
     """
-    groups: dict[tuple[bool, str, str, str], list[RunReport]] = {}
+    models: dict[tuple[bool, str, str, str], dict[str, list[RunReport]]] = {}
     for run in runs:
         info = run.info
-        groups.setdefault((info.leaky, info.dataset, info.protocol, info.model), []).append(run)
+        variants = models.setdefault((info.leaky, info.dataset, info.protocol, info.model), {})
+        variants.setdefault(json.dumps(run.settings, sort_keys=True), []).append(run)
     standings = [
         Standing(
             dataset=dataset,
@@ -208,14 +254,72 @@ def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
             leaky=leaky,
             model=model,
             runs=tuple(sorted(members, key=lambda run: run.folder)),
+            variant=variant,
         )
-        for (leaky, dataset, protocol, model), members in groups.items()
+        for (leaky, dataset, protocol, model), variants in models.items()
+        for members, variant in zip(variants.values(), _variants(list(variants.values())), strict=True)
     ]
     return tuple(sorted(standings, key=_rank))
 
 
-def write_leaderboard(folder: Path, standings: Sequence[Standing], failed: Sequence[FailedRun] = ()) -> None:
-    """Write ``leaderboard.csv`` and ``leaderboard.md`` to ``folder``, each atomically.
+def _variants(groups: Sequence[Sequence[RunReport]]) -> list[str]:
+    """Return what tells runs of one model apart, for each group of repeats: ``lr=0.01, hidden=16``."""
+    settings = [group[0].settings for group in groups]
+    known = [one for one in settings if one]
+    names = sorted(set().union(*known))
+    differing = [name for name in names if len({json.dumps(one.get(name), sort_keys=True) for one in known}) > 1]
+    last = [name.rpartition(".")[2] for name in differing]
+    short = {name: end if last.count(end) == 1 else name for name, end in zip(differing, last, strict=True)}
+    if len(groups) == 1:
+        return [""]
+    return [
+        ", ".join(f"{short[name]}={one[name]}" for name in differing if name in one) if one else "unknown settings"
+        for one in settings
+    ]
+
+
+def compare_standings(standings: Sequence[Standing]) -> Differences:
+    """Compare every two lines of each table by the ``predictions.csv`` of their runs.
+
+    Parameters
+    ----------
+    standings
+        As :func:`leaderboard` returns them. A line is left out, with a notice, when its predictions cannot be read.
+    """
+    pairs: list[Pair] = []
+    notices: list[str] = []
+    for _, members in itertools.groupby(standings, key=lambda standing: standing.table):
+        tested = [standing for standing in members if standing.track_accuracy is not None]
+        scored: list[tuple[Standing, TrackScores]] = []
+        for standing in tested if len(tested) > 1 else ():
+            if (scores := _track_scores(standing, notices)) is not None:
+                scored.append((standing, scores))
+        try:
+            results = compare([scores for _, scores in scored])
+        except DataError as error:
+            notices.append(f"models of {tested[0].dataset}, protocol {tested[0].protocol}, are not compared: {error}")
+            continue
+        lines = [standing for standing, _ in scored]
+        pairs += [Pair(lines[one.a], lines[one.b], one, lines[one.a] is tested[0]) for one in results]
+    return Differences(tuple(pairs), tuple(notices))
+
+
+def _track_scores(standing: Standing, notices: list[str]) -> TrackScores | None:
+    files = [run.folder / PREDICTIONS_FILES["test"] for run in standing.runs if run.test]
+    try:
+        return track_scores([Predictions.read_csv(file) for file in files])
+    except DataError as error:
+        notices.append(f"{standing.name} is compared with no other: {error}")
+        return None
+
+
+def write_leaderboard(
+    folder: Path,
+    standings: Sequence[Standing],
+    failed: Sequence[FailedRun] = (),
+    differences: Differences | None = None,
+) -> list[Path]:
+    """Write ``leaderboard.csv``, ``.md`` and ``.png`` and ``differences.csv`` to ``folder``, each atomically.
 
     Parameters
     ----------
@@ -225,34 +329,47 @@ def write_leaderboard(folder: Path, standings: Sequence[Standing], failed: Seque
         The lines of the table.
     failed
         Runs that came to nothing; they stand at the end with the reason.
+    differences
+        What :func:`compare_standings` returned.
+
+    Returns
+    -------
+    paths
+        The files. There is no picture where no model was tested.
 
     Raises
     ------
     DataError
         When a file cannot be written.
     """
-    rows = itertools.chain([CSV_COLUMNS], map(_csv_row, standings), map(_failed_row, failed))
-    write_csv(folder / "leaderboard.csv", rows)
-    write_text(folder / "leaderboard.md", markdown(standings, failed))
+    differences = differences or Differences()
+    names = ["leaderboard.md", "leaderboard.csv", "differences.csv", "leaderboard.png"]
+    text, table, pairs, picture = (folder / name for name in names)
+    write_text(text, markdown(standings, failed, differences))
+    write_csv(table, leaderboard_rows(standings, failed, differences))
+    write_csv(pairs, difference_rows(differences))
+    tested = [standing for standing in standings if standing.interval is not None]
+    if not tested:
+        return [text, table, pairs]
+    _write_picture(picture, tested, differences)
+    return [text, table, pairs, picture]
 
 
-def markdown(standings: Sequence[Standing], failed: Sequence[FailedRun] = ()) -> str:
-    """Return the leaderboard as Markdown that also reads well in a terminal."""
-    lines = ["# Leaderboard", ""]
-    for (leaky, dataset, protocol), members in itertools.groupby(standings, key=_comparable):
-        lines += [f"## {dataset}, protocol {protocol}" + (" (LEAKED)" if leaky else ""), ""]
-        if leaky:
-            lines += [f"**{LEAK_WARNING.capitalize()}. Do not compare with the other tables.**", ""]
-        lines += [*_table(list(members)), ""]
-    if failed:
-        rows = [("run", "why"), *((_cell(run.name), _cell(run.fault)) for run in failed)]
-        lines += ["## Failed", "", *_aligned(rows, right=False), ""]
-    lines += [
-        "± is the standard deviation over runs (seeds, folds). The 95 % interval is of track accuracy: over runs",
-        "(Student's t) where there are several, else over the tracks of the one run (bootstrap).",
-        "",
+def _write_picture(path: Path, standings: Sequence[Standing], differences: Differences) -> None:
+    from genre.evaluation.canvas import save_png
+    from genre.evaluation.leaderboard_plot import Row, Table, leaderboard_figure
+
+    def row(standing: Standing) -> Row:
+        accuracy, interval, result = standing.track_accuracy, standing.interval, differences.from_best(standing)
+        assert accuracy is not None
+        assert interval is not None
+        return Row(standing.name, accuracy.mean, interval[:2], worse=result is not None and result.beyond_noise)
+
+    tables = [
+        Table(f"{dataset}, protocol {protocol}", leaky, list(map(row, members)))
+        for (leaky, dataset, protocol), members in itertools.groupby(standings, key=lambda standing: standing.table)
     ]
-    return "\n".join(lines)
+    save_png(leaderboard_figure(tables), path)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -269,13 +386,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 f"there is no readable {METRICS_FILE} below {' '.join(map(str, options.runs))}: train first"
             )
         standings = leaderboard(found.runs)
-        write_leaderboard(options.out, standings)
-        pictures = write_protocol_pictures(options.out, standings)
+        differences = compare_standings(standings)
+        for notice in differences.notices:
+            print(notice, file=sys.stderr)
+        files = write_leaderboard(options.out, standings, differences=differences)
+        files += write_protocol_pictures(options.out, standings)
     except GenreError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(markdown(standings))
-    files = [options.out / "leaderboard.csv", options.out / "leaderboard.md", *pictures]
+    print(markdown(standings, differences=differences))
     print(f"written to {', '.join(map(str, files))}", file=sys.stderr)
     return 0
 
@@ -293,132 +412,13 @@ def _parser() -> argparse.ArgumentParser:
         description="One table of many runs: mean, standard deviation and interval over seeds and folds.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUNS", help="folders that hold runs, at any depth")
-    parser.add_argument(
-        "--out", type=Path, default=Path(), metavar="DIR", help="where leaderboard.csv and .md go (default: here)"
-    )
+    parser.add_argument("--out", type=Path, default=Path(), metavar="DIR", help="where the files go (default: here)")
     return parser
-
-
-def _comparable(standing: Standing) -> tuple[bool, str, str]:
-    return standing.leaky, standing.dataset, standing.protocol
 
 
 def _rank(standing: Standing) -> tuple[object, ...]:
     accuracy = standing.track_accuracy
-    return *_comparable(standing), -accuracy.mean if accuracy else math.inf, standing.model
-
-
-def _csv_row(standing: Standing) -> Sequence[object]:
-    def number(value: float | None) -> str:
-        return "" if value is None else f"{value:.6f}"
-
-    def mean(spread: Spread | None) -> str:
-        return number(spread.mean if spread else None)
-
-    def deviation(spread: Spread | None) -> str:
-        return number(spread.sd if spread else None)
-
-    track, clip = standing.track_accuracy, standing.test(lambda metrics: metrics.clip_accuracy)
-    low, high, over = standing.interval or (None, None, "")
-    seconds = Spread.of([run.info.train_seconds for run in standing.runs])
-    return (
-        standing.dataset,
-        standing.protocol,
-        "true" if standing.leaky else "false",
-        standing.model,
-        len(standing.runs),
-        _seeds(standing),
-        mean(track),
-        deviation(track),
-        number(low),
-        number(high),
-        over,
-        mean(clip),
-        deviation(clip),
-        mean(standing.test(lambda metrics: metrics.macro_f1)),
-        mean(standing.test(lambda metrics: metrics.ece)),
-        mean(standing.val(lambda metrics: metrics.track_accuracy)),
-        _range([run.test.n_tracks for run in standing.runs if run.test]),
-        _range([run.info.parameters for run in standing.runs]),
-        mean(seconds),
-        standing.chosen,
-        "",
-    )
-
-
-def _failed_row(run: FailedRun) -> Sequence[object]:
-    known = {"model": run.name, "failed": run.fault}
-    return [known.get(column, "") for column in CSV_COLUMNS]
-
-
-def _table(standings: Sequence[Standing]) -> Iterator[str]:
-    """Return the lines of a Markdown table with its columns in line."""
-    head = (
-        "model",
-        "runs",
-        "track accuracy",
-        "95 % interval",
-        "clip accuracy",
-        "macro F1",
-        "val track",
-        "parameters",
-        "s",
-    )
-    rows = [head, *map(_cells, standings)]
-    if any(standing.chosen for standing in standings):
-        chosen = ["chosen", *(_cell(standing.chosen) for standing in standings)]
-        rows = [(*row, text) for row, text in zip(rows, chosen, strict=True)]
-    return _aligned(rows, right=True)
-
-
-def _aligned(rows: Sequence[Sequence[str]], *, right: bool) -> Iterator[str]:
-    """Yield the lines of a Markdown table; its first column is flush left, the others too unless ``right``."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    end = ":" if right else "-"
-    rule = ["-" * widths[0], *("-" * (width - 1) + end for width in widths[1:])]
-    for row in (rows[0], rule, *rows[1:]):
-        others = zip(row[1:], widths[1:], strict=True)
-        cells = [
-            row[0].ljust(widths[0]),
-            *(text.rjust(width) if right else text.ljust(width) for text, width in others),
-        ]
-        yield f"| {' | '.join(cells)} |"
-
-
-def _cell(text: str) -> str:
-    """Return a text as a cell of a Markdown table."""
-    return " ".join(text.split()).replace("|", "\\|")
-
-
-def _cells(standing: Standing) -> tuple[str, ...]:
-    def text(spread: Spread | None) -> str:
-        if spread is None:
-            return "-"
-        return f"{spread.mean:.3f}" + (f" ± {spread.sd:.3f}" if spread.sd is not None else "")
-
-    interval = standing.interval
-    seconds = float(np.mean([run.info.train_seconds for run in standing.runs]))
-    return (
-        _cell(standing.model),
-        str(len(standing.runs)),
-        text(standing.track_accuracy),
-        f"{interval[0]:.3f} to {interval[1]:.3f} ({interval[2]})" if interval else "-",
-        text(standing.test(lambda metrics: metrics.clip_accuracy)),
-        text(standing.test(lambda metrics: metrics.macro_f1)),
-        text(standing.val(lambda metrics: metrics.track_accuracy)),
-        _range([run.info.parameters for run in standing.runs], thousands=True),
-        f"{seconds:.0f}",
-    )
-
-
-def _seeds(standing: Standing) -> str:
-    return " ".join(str(seed) for seed in sorted(run.info.seed for run in standing.runs))
-
-
-def _range(values: Sequence[int], *, thousands: bool = False) -> str:
-    """Write one number, or the ends when they differ: ``290``, ``58-62``."""
-    ends = sorted({min(values), max(values)}) if values else []
-    return "-".join(f"{value:,}" if thousands else str(value) for value in ends)
+    return *standing.table, -accuracy.mean if accuracy else math.inf, standing.name
 
 
 if __name__ == "__main__":

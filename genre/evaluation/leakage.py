@@ -50,7 +50,7 @@ def write_protocol_pictures(folder: Path, standings: Sequence[Standing]) -> list
 
 
 def _same(standing: Standing) -> tuple[str, str]:
-    return standing.model, standing.dataset
+    return standing.name, standing.dataset
 
 
 def _bar(standing: Standing) -> Bar:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 METRICS_FILE = "metrics.json"
 CHOSEN_FILE = "chosen.json"
+SETTINGS_FILE = "settings.json"
 PREDICTIONS_FILES = {"val": "predictions_val.csv", "test": "predictions.csv"}
 
 
@@ -81,6 +82,8 @@ class RunReport:
         Its figures; None for a side that was not evaluated.
     chosen
         Settings that the run chose itself, by tuning: name -> value; kept in ``chosen.json``.
+    settings
+        Its settings without seeds and folds: name -> value; kept in ``settings.json``. Empty if that is missing.
     """
 
     folder: Path
@@ -88,6 +91,7 @@ class RunReport:
     val: Metrics | None
     test: Metrics | None
     chosen: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain values in the order of ``metrics.json``."""
@@ -116,6 +120,8 @@ def write_run(
     history: History | None = None,
     best_epoch: float | None = None,
     chosen: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    also: Callable[[RunReport], object] | None = None,
     n_bootstrap: int = N_BOOTSTRAP,
 ) -> RunReport:
     """Evaluate a run and write all its files to ``folder``, each atomically.
@@ -123,7 +129,8 @@ def write_run(
     Always ``per_class.csv``, ``confusion_matrix.png``, ``per_class.png``, ``reliability.png`` and ``metrics.json``;
     ``predictions.csv`` (test) and ``predictions_val.csv`` for the sides there are, removed for a side there is not, so
     that they never tell of another evaluation; ``curves.png`` and ``history.csv`` when there is a history;
-    ``chosen.json`` when the run was tuned. The pictures show the test side, or the validation side when there is no
+    ``chosen.json`` when the run was tuned, ``settings.json`` when there are settings. ``metrics.json`` comes last, so a
+    folder that has one is whole. The pictures show the test side, or the validation side when there is no
     test.
 
     Parameters
@@ -140,6 +147,10 @@ def write_run(
         Epoch the evaluated weights are of; marked in the curves.
     chosen
         Settings found by tuning: name -> plain value.
+    settings
+        All settings but seeds and folds, by which the leaderboard knows repeats: name -> plain value.
+    also
+        Called when all but ``metrics.json`` is written, for whatever else belongs to a whole run.
     n_bootstrap
         Resamples of the intervals.
 
@@ -158,7 +169,12 @@ def write_run(
         raise DataError("there is nothing to evaluate: the run has neither validation nor test predictions")
     figures = {side: evaluate(table, n_bootstrap=n_bootstrap) for side, table in sides.items()}
     report = RunReport(
-        folder=folder, info=info, val=figures.get("val"), test=figures.get("test"), chosen=dict(chosen or {})
+        folder=folder,
+        info=info,
+        val=figures.get("val"),
+        test=figures.get("test"),
+        chosen=dict(chosen or {}),
+        settings=dict(settings or {}),
     )
     for side, name in PREDICTIONS_FILES.items():
         if side in sides:
@@ -172,6 +188,10 @@ def write_run(
     _write_pictures(report, sides, history, best_epoch)
     if chosen is not None:
         _write_json(folder / CHOSEN_FILE, report.chosen)
+    if settings is not None:
+        _write_json(folder / SETTINGS_FILE, report.settings)
+    if also is not None:
+        also(report)
     _write_json(folder / METRICS_FILE, report.as_dict())
     return report
 
@@ -181,7 +201,7 @@ def _write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_run(path: Path) -> RunReport:
-    """Read a ``metrics.json``, and the ``chosen.json`` beside it if there is one; keys it does not know are ignored.
+    """Read a ``metrics.json``, and ``chosen.json`` and ``settings.json`` beside it; keys it does not know are ignored.
 
     Raises
     ------
@@ -193,7 +213,14 @@ def read_run(path: Path) -> RunReport:
         if not isinstance(values, dict):
             raise DataError("it does not hold one JSON object")
         val, test = _side(values, "val"), _side(values, "test")
-        return RunReport(folder=path.parent, info=_info(values), val=val, test=test, chosen=_chosen(path.parent))
+        return RunReport(
+            folder=path.parent,
+            info=_info(values),
+            val=val,
+            test=test,
+            chosen=_beside(path.parent / CHOSEN_FILE),
+            settings=_beside(path.parent / SETTINGS_FILE),
+        )
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): check the path") from error
     except (ValueError, DataError) as error:
@@ -299,12 +326,12 @@ def _info(values: Mapping[str, Any]) -> RunInfo:
     )
 
 
-def _chosen(folder: Path) -> Mapping[str, Any]:
-    path = folder / CHOSEN_FILE
-    chosen = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if not isinstance(chosen, dict):
-        raise DataError(f"its {CHOSEN_FILE} does not hold one JSON object")
-    return chosen
+def _beside(path: Path) -> Mapping[str, Any]:
+    """Read a file of settings beside ``metrics.json``; empty if it is not there."""
+    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not isinstance(settings, dict):
+        raise DataError(f"its {path.name} does not hold one JSON object")
+    return settings
 
 
 def _side(values: Mapping[str, Any], side: str) -> Metrics | None:

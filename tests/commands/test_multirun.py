@@ -3,11 +3,26 @@
 from __future__ import annotations
 
 import csv
+import json
+import multiprocessing
+import pickle
 from pathlib import Path
 
-from genre.commands.sweeps import job_folder
+import pytest
+from omegaconf import OmegaConf
+from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
+from tensorboard.context import RequestContext
+from tensorboard.plugins import base_plugin
+from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
+
+from genre.commands.sweeps import SweepReport, command_number, file_name, job_folder
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1", "logger=none")
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 def test_training_sweep_has_a_table_names_failures_and_repeats_nothing(train, music: Path, tmp_path: Path) -> None:
@@ -15,20 +30,108 @@ def test_training_sweep_has_a_table_names_failures_and_repeats_nothing(train, mu
     common = ("data=folder", f"data.root={music}", f"hydra.sweep.dir={folder}", *SMALL)
     result = train("-m", "seed=0,1,-1", *common)
     assert result.status == 1
-    assert "1 of 3 runs failed (the first, 2: seed=-1 is not a whole number" in result.err
-    with (folder / "leaderboard.csv").open(newline="") as stream:
-        done, failed = csv.DictReader(stream)
+    assert "1 of 3 runs failed (the first, mini_vgg_seed-1: seed=-1 is not a whole number" in result.err
+    done, failed = rows_of(folder / "leaderboard.csv")
     assert (done["runs"], done["seeds"]) == ("2", "0 1")
-    assert (failed["model"], failed["failed"][:7]) == ("2", "seed=-1")
-    first = (folder / "0" / "best.ckpt").stat().st_mtime_ns
+    assert (failed["model"], failed["failed"][:7]) == ("mini_vgg_seed-1", "seed=-1")
+    assert {"leaderboard.md", "leaderboard.png", "differences.csv"} <= {path.name for path in folder.iterdir()}
+    first = (folder / "mini_vgg_seed0" / "best.ckpt").stat().st_mtime_ns
+    half = folder / "mini_vgg_seed1" / "metrics.json"
+    half.write_text(half.read_text()[:99])
     again = train("-m", "seed=0,1", *common)
-    assert again.out.count("finished earlier with the same settings") == 2
-    assert (folder / "0" / "best.ckpt").stat().st_mtime_ns == first
+    assert again.out.count("finished earlier with the same settings, not repeated") == 1
+    assert "mini_vgg_seed0: finished earlier" in again.out
+    assert (folder / "mini_vgg_seed0" / "best.ckpt").stat().st_mtime_ns == first
+    assert {**rows_of(folder / "leaderboard.csv")[0], "train_seconds": ""} == {**done, "train_seconds": ""}
+
+    other = train("-m", "seed=choice(1)", "model.dropout=0.4", *common)
+    assert other.status == 0, other.err  # the failed job of the first command is not one of this
+    assert "mini_vgg_seed-1" in other.out
+    assert "finished earlier" not in other.out
+    assert (folder / "mini_vgg_seed0" / "best.ckpt").stat().st_mtime_ns == first
+    assert (folder / "mini_vgg_seed1_settings2" / "best.ckpt").is_file()
+    table = rows_of(folder / "leaderboard.csv")
+    runs = {row["settings"]: row["runs"] for row in table if not row["failed"]}
+    assert runs == {"dropout=0.3": "2", "dropout=0.4": "1"}
+    assert len(rows_of(folder / "differences.csv")) == 1
+
+    part = train("-m", "model.dropout=0.4,0.5", "seed=1", *common)
+    assert "finished earlier with the same settings in mini_vgg_seed1_settings2" in part.out
+    assert (folder / "mini_vgg_dropout0.5_settings3" / "best.ckpt").is_file()
+    assert not (folder / "mini_vgg_dropout0.4_settings3" / "best.ckpt").exists()
+
+
+def test_tensorboard_shows_a_sweep_as_one_table(train, music: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    folds = ("protocol=kfold", "protocol.n_folds=2", "protocol.fold=0,1")
+    result = train("-m", *folds, "data=folder", f"data.root={music}", f"hydra.sweep.dir={folder}", *SMALL[:-1])
+    assert result.status == 0, result.err
+    # what `tensorboard --logdir folder` does
+    events = plugin_event_multiplexer.EventMultiplexer().AddRunsFromDirectory(str(folder))
+    events.Reload()
+    provider = data_provider.MultiplexerDataProvider(events, str(folder))
+    shown = backend_context.Context(base_plugin.TBContext(data_provider=provider, logdir=str(folder)))
+    request = RequestContext()
+    experiment = get_experiment.Handler(request, shown, "", api_pb2.GetExperimentRequest(include_metrics=True)).run()
+    columns = [metric.name.tag for metric in experiment.metric_infos]
+    assert {"test/final/track_accuracy", "val/final/track_accuracy", "test/final/macro_f1"} <= set(columns)
+    assert {"model", "protocol", "seed", "setting.protocol.fold"} <= {one.name for one in experiment.hparam_infos}
+    wanted = api_pb2.ListSessionGroupsRequest(
+        experiment_name="", start_index=0, slice_size=10, allowed_statuses=[api_pb2.STATUS_SUCCESS, 0, 3]
+    )
+    groups = list_session_groups.Handler(request, shown, "", wanted).run().session_groups
+    assert {group.sessions[0].name.partition("/")[0] for group in groups} == {"mini_vgg_fold0", "mini_vgg_fold1"}
+    for group in groups:
+        run = folder / group.sessions[0].name.partition("/")[0]
+        metrics = json.loads((run / "metrics.json").read_text())
+        values = {value.name.tag: value.value for value in group.metric_values}
+        assert values["test/final/track_accuracy"] == pytest.approx(metrics["test"]["track_accuracy"])
+        assert values["val/final/clip_accuracy"] == pytest.approx(metrics["val"]["clip_accuracy"])
 
 
 def test_all_that_is_swept_is_in_the_name() -> None:
-    overrides = ["protocol=kfold", "protocol.fold=0,1", "+model.x=1,2", "scaler=a,b", "classifier=c,d"]
-    name = job_folder("${hydra:runtime.choices.classifier}", overrides, {"protocol", "scaler", "classifier"})
-    assert name == (
-        "${hydra:runtime.choices.classifier}_fold${protocol.fold}_x${model.x}_${hydra:runtime.choices.scaler}"
+    name = job_folder(
+        "${hydra:runtime.choices.classifier}",
+        ["classifier", "protocol", "model.x", "protocol.fold", "seed"],
+        {"protocol", "scaler", "classifier"},
     )
+    assert name == [
+        "${hydra:runtime.choices.classifier}",
+        "${hydra:runtime.choices.protocol}",
+        "x${model.x}",
+        "fold${protocol.fold}",
+        "seed${seed}",
+    ]
+
+
+def test_a_job_in_another_process_can_name_its_folder() -> None:
+    sent = pickle.dumps(SweepReport())
+    OmegaConf.clear_resolver("file_name")
+    pickle.loads(sent)
+    assert OmegaConf.create({"lr": 0.1, "name": "${file_name:a,lr${lr}}"}).name == "a_lr0.1"
+
+
+def test_names_can_be_written_anywhere_and_stay_different() -> None:
+    assert file_name("cnn_gru", "widths[16, 32]", "lr0.001", "fold3") == "cnn_gru_widths16-32_lr0.001_fold3"
+    assert file_name("seed-1") == "seed-1"
+    paths = [file_name(f"root{path}") for path in ("/a/b", "/a-b", "/a b", "/a/../b", "x" * 300, "x" * 301)]
+    assert len(set(paths)) == len(paths)
+    for name in paths:
+        assert len(name) < 200
+        assert "/" not in name
+        assert ".." not in name.split("-")[-1]
+
+
+def claim(arguments: tuple[Path, str]) -> int:
+    return command_number(*arguments)
+
+
+def test_two_multiruns_at_once_have_different_numbers_unless_they_are_the_same(tmp_path: Path) -> None:
+    with multiprocessing.get_context("fork").Pool(6) as pool:
+        wanted = [(tmp_path, f"seed: {number % 3}\n") for number in range(24)]
+        numbers = pool.map(claim, wanted, chunksize=1)
+    assert {text: number for (_, text), number in zip(wanted, numbers, strict=True)} == {
+        text: number for (_, text), number in zip(reversed(wanted), reversed(numbers), strict=True)
+    }
+    assert set(numbers) == {1, 2, 3}
+    assert {path.name for path in tmp_path.iterdir()} == {"settings.yaml", "settings2.yaml", "settings3.yaml"}

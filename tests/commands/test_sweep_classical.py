@@ -47,6 +47,7 @@ OUTPUTS = {
     "model.skops",
     "quarantine.csv",
     "config.yaml",
+    "settings.json",
     "run.log",
 }
 PICTURES = {"feature_importance.png", "feature_importance.csv", "feature_space.png", "feature_clusters.png"}
@@ -288,6 +289,21 @@ def test_tensorboard_has_trials_and_settings(sweep, data, tmp_path: Path) -> Non
     trial = EventAccumulator(str(run / "tensorboard" / "trial_002")).Reload()
     assert "_hparams_/session_start_info" in trial.summary_metadata
     assert trial.Scalars("trial/track_accuracy")[0].value == pytest.approx(scores[1])
+
+
+def test_trials_of_a_sweep_are_a_curve_and_no_rows(tmp_path: Path) -> None:
+    from pytorch_lightning.loggers import TensorBoardLogger
+
+    from genre.commands.tensorboard import log_trials
+    from genre.evaluation.trials import TrialRow
+
+    trials = [TrialRow({"classifier.C": 1}, 0.5, 0.4, 1.0, "")]
+    for rows in (False, True):
+        logger = TensorBoardLogger(tmp_path / str(rows), name="", version="")
+        log_trials(logger, trials, score="track_accuracy", rows=rows)
+        logger.finalize("success")
+        assert len(list((tmp_path / str(rows)).glob("trial_*"))) == rows
+        assert list((tmp_path / str(rows)).glob("events.out.tfevents*"))
 
 
 def test_a_leaked_protocol_says_so(sweep, data, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ OUTPUTS = {
     "config.yaml",
     "quarantine.csv",
     "run.log",
+    "settings.json",
 }
 
 SMALL = (
@@ -69,6 +70,9 @@ def test_run_leaves_every_file(finished: Path, music: Path) -> None:
     assert metrics["parameters"] == sum(p.numel() for p in load_model(finished / "best.ckpt").parameters())
     assert metrics["test"]["n_tracks"] == 3
     assert "epoch 2/2" in (finished / "run.log").read_text()
+    settings = json.loads((finished / "settings.json").read_text())
+    assert settings["model.widths"] == "[4, 8]"
+    assert not {"seed", "protocol.seed", "data.root", "data.store_dir"} & set(settings)
 
 
 def test_predictions_agree_with_metrics_and_with_the_catalogue(finished: Path, music: Path) -> None:

@@ -13,9 +13,17 @@ import pytest
 from scipy import stats
 
 from genre.errors import DataError
-from genre.evaluation.leaderboard import FailedRun, leaderboard, main, markdown, read_runs, write_leaderboard
-from genre.evaluation.metrics import LEAK_WARNING, Metrics
-from genre.evaluation.report import RunInfo, RunReport
+from genre.evaluation.leaderboard import (
+    FailedRun,
+    compare_standings,
+    leaderboard,
+    main,
+    markdown,
+    read_runs,
+    write_leaderboard,
+)
+from genre.evaluation.metrics import LEAK_WARNING, Metrics, evaluate
+from genre.evaluation.report import RunInfo, RunReport, read_run
 
 METRICS = Metrics(0.5, 0.6, (0.52, 0.68), 0.45, 0.1, 1000, 100)
 
@@ -27,6 +35,21 @@ def run_of(
     run_info = RunInfo(model=model, seed=seed, train_seconds=90.0, config_hash=name, version="0.1.0", **facts)
     test = None if accuracy is None else replace(METRICS, track_accuracy=accuracy, clip_accuracy=accuracy - 0.1)
     return RunReport(folder=Path(name), info=run_info, val=METRICS, test=test)
+
+
+def tried(folder: Path, run: RunReport, clips, settings: dict[str, object] | None = None) -> RunReport:
+    """A run as it is on disk, with metrics and predictions of these clips."""
+    place = folder / run.folder
+    if run.test is None:
+        raise AssertionError
+    place.mkdir(parents=True)
+    clips.write_csv(place / "predictions.csv")
+    values = run.as_dict()
+    values["test"] = evaluate(clips, n_bootstrap=100).as_dict()
+    (place / "metrics.json").write_text(json.dumps(values))
+    if settings is not None:
+        (place / "settings.json").write_text(json.dumps(settings))
+    return read_run(place / "metrics.json")
 
 
 def saved(folder: Path, run: RunReport) -> Path:
@@ -120,6 +143,14 @@ def test_the_markdown_is_a_table_whatever_the_name(tmp_path):
     assert len({len(line) for line in table}) == 1
     assert len({line.replace(r"\|", "").count("|") for line in table}) == 1
     assert "0.520 to 0.680 (tracks)" in text
+    assert all("-" in cell for cell in table[1].strip("|").split("|"))
+
+
+def test_a_column_of_single_characters_is_still_one_of_a_table():
+    run = run_of("a")
+    quick = replace(run, info=replace(run.info, train_seconds=0.1))
+    rule = markdown(leaderboard([quick])).splitlines()[5]
+    assert all("-" in cell for cell in rule.strip("|").split("|"))
 
 
 def test_runs_are_found_at_any_depth_once_and_in_order(tmp_path):
@@ -196,7 +227,7 @@ def test_the_module_runs_as_a_command_without_heavy_imports(tmp_path):
         "import runpy, sys; sys.argv = ['leaderboard', 'runs']\n"
         "try:\n    runpy.run_module('genre.evaluation.leaderboard', run_name='__main__')\n"
         "except SystemExit as end:\n    status = end.code\n"
-        "heavy = {'torch', 'matplotlib', 'sklearn', 'pandas', 'librosa'} & set(sys.modules)\n"
+        "heavy = {'torch', 'matplotlib.pyplot', 'sklearn', 'pandas', 'librosa'} & set(sys.modules)\n"
         "others = {name for name in sys.modules if name.startswith('genre.')} - {'genre.errors', 'genre.evaluation'}\n"
         "others = {name for name in others if not name.startswith('genre.evaluation.')}\n"
         "sys.exit(f'{status} {heavy} {others}' if status or heavy or others else 0)"
@@ -246,3 +277,118 @@ def test_failed_runs_stand_at_the_end_with_the_reason(tmp_path):
     assert "## Failed" in text
     assert "| none_knn | no \\| tracks |" in text
     assert "Failed" not in markdown(leaderboard([run_of("a")]))
+
+
+def test_runs_of_one_model_with_other_settings_are_no_repeats(tmp_path, make_predictions):
+    clips = make_predictions(20, 1)
+    plain = {"optimizer.lr": 0.001, "model.widths": "[2, 2]", "frontend.n_mels": 64}
+    runs = [
+        tried(tmp_path, run_of("a"), clips, plain),
+        tried(tmp_path, run_of("b", seed=1), clips, plain),
+        tried(tmp_path, run_of("c"), clips, {**plain, "optimizer.lr": 0.01, "model.widths": "[4, 4]"}),
+        tried(tmp_path, run_of("d"), clips),
+        tried(tmp_path, run_of("e", model="knn"), clips, {"classifier.lr": 1}),
+    ]
+    standings = leaderboard(runs)
+    assert {standing.name: len(standing.runs) for standing in standings} == {
+        "mini_vgg (widths=[2, 2], lr=0.001)": 2,
+        "mini_vgg (widths=[4, 4], lr=0.01)": 1,
+        "mini_vgg (unknown settings)": 1,
+        "knn": 1,
+    }
+    write_leaderboard(tmp_path, standings)
+    rows = rows_of(tmp_path / "leaderboard.csv")
+    assert {(row["model"], row["settings"]) for row in rows} >= {("mini_vgg", "widths=[4, 4], lr=0.01"), ("knn", "")}
+
+
+def test_settings_of_the_same_last_name_are_told_apart():
+    runs = [
+        replace(run_of(f"r{a}{b}"), settings={"model.depth": a, "augment.depth": b})
+        for a, b in ((1, 1), (2, 1), (2, 2))
+    ]
+    assert [standing.variant for standing in leaderboard(runs)] == [
+        "augment.depth=1, model.depth=1",
+        "augment.depth=1, model.depth=2",
+        "augment.depth=2, model.depth=2",
+    ]
+
+
+@pytest.fixture
+def compared(tmp_path, make_predictions) -> list[RunReport]:
+    """Two good models that cannot be told apart, one that guesses, each with two seeds; and a leaked pair."""
+    runs = []
+    for model, signal, number in (("good", 3.0, 0), ("also", 2.9, 10), ("guess", 0.0, 20)):
+        for seed in (0, 1):
+            noise = make_predictions(60, 2, signal=signal, seed=number + seed)
+            clips = replace(noise, label=np.repeat(np.arange(60) % 3, 2), probabilities=_towards(noise))
+            runs.append(tried(tmp_path, run_of(f"{model}{seed}", model=model, seed=seed), clips))
+    for model in ("good", "guess"):
+        leaked = run_of(f"leaked_{model}", model=model, protocol="clip_random", leaky=True)
+        runs.append(tried(tmp_path, leaked, make_predictions(60, 2, signal=3.0, seed=5)))
+    return runs
+
+
+def _towards(clips) -> np.ndarray:
+    """The probabilities of a table, turned so that its labels become 0, 1, 2, 0, ... over tracks."""
+    shift = (np.repeat(np.arange(60) % 3, 2) - clips.label) % 3
+    columns = (np.arange(3)[None] - shift[:, None]) % 3
+    return np.take_along_axis(clips.probabilities, columns, axis=1)
+
+
+def test_differences_beyond_noise_are_told_from_noise(compared, tmp_path):
+    standings = leaderboard(compared)
+    differences = compare_standings(standings)
+    assert differences.notices == ()
+    paths = write_leaderboard(tmp_path / "out", standings, differences=differences)
+    assert [path.name for path in paths] == ["leaderboard.md", "leaderboard.csv", "differences.csv", "leaderboard.png"]
+    rows = rows_of(tmp_path / "out" / "leaderboard.csv")
+    honest, leaked = rows[:3], rows[3:]
+    assert [row["beside_best"] for row in honest] == ["best", "same", "worse"]
+    assert {row["model"] for row in honest[:2]} == {"good", "also"}
+    assert (float(honest[1]["beside_best_p"]) > 0.05, float(honest[2]["beside_best_p"]) < 0.01) == (True, True)
+    assert [row["beside_best"] for row in leaked] == ["best", "same"]  # the same predictions
+    pairs = rows_of(tmp_path / "out" / "differences.csv")
+    assert len(pairs) == 3 + 1  # never across protocols
+    for pair in pairs:
+        assert float(pair["ci95_low"]) <= float(pair["difference"]) <= float(pair["ci95_high"])
+        assert float(pair["p"]) <= float(pair["p_holm"])
+        assert (pair["n_tracks"], pair["beyond_noise"]) == ("60", str(float(pair["p_holm"]) < 0.05).lower())
+        assert float(pair["accuracy_a"]) - float(pair["accuracy_b"]) == pytest.approx(
+            float(pair["difference"]), abs=2e-6
+        )
+    assert (pairs[-1]["difference"], pairs[-1]["p"], pairs[-1]["leaky"]) == ("0.000000", "1", "true")
+    text = (tmp_path / "out" / "leaderboard.md").read_text()
+    assert "beside the best" in text
+    assert "Holm" in text
+    assert "worse (p < 0.001)" in text
+    assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_a_line_without_predictions_is_compared_with_none(compared, tmp_path, capsys):
+    for run in compared[:6]:
+        if run.info.model == "good":
+            (run.folder / "predictions.csv").unlink()
+    differences = compare_standings(leaderboard(compared))
+    assert len(differences.notices) == 1
+    assert "good is compared with no other: cannot read" in differences.notices[0]
+    assert {(pair.a.model, pair.b.model) for pair in differences.pairs} == {("also", "guess"), ("good", "guess")}
+    assert main([str(tmp_path), "--out", str(tmp_path)]) == 0
+    printed = capsys.readouterr()
+    assert "good is compared with no other" in printed.err
+    assert {path.name for path in tmp_path.glob("*.*")} >= {"leaderboard.png", "differences.csv"}
+
+
+def test_a_table_of_one_line_compares_nothing(tmp_path):
+    standings = leaderboard([run_of("a")])
+    differences = compare_standings(standings)
+    assert (differences.pairs, differences.notices) == ((), ())
+    write_leaderboard(tmp_path, standings, differences=differences)
+    assert rows_of(tmp_path / "leaderboard.csv")[0]["beside_best"] == ""
+    assert rows_of(tmp_path / "differences.csv") == []
+    assert "beside the best" not in (tmp_path / "leaderboard.md").read_text()
+
+
+def test_untested_models_give_no_picture(tmp_path):
+    paths = write_leaderboard(tmp_path, leaderboard([run_of("a", accuracy=None)]))
+    assert not (tmp_path / "leaderboard.png").exists()
+    assert [path.name for path in paths] == ["leaderboard.md", "leaderboard.csv", "differences.csv"]

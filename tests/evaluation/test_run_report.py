@@ -99,6 +99,29 @@ def test_a_run_read_back_is_equal(written):
     assert read_run(run.folder / "metrics.json") == run
 
 
+def test_metrics_json_is_the_last_thing_that_is_written(make_predictions, tmp_path):
+    some = make_predictions(6, 1)
+    seen = []
+    settings = {"model.widths": "[2, 2]", "optimizer.learning_rate": 0.001}
+    run = write_run(
+        tmp_path,
+        info=INFO,
+        val=some,
+        test=some,
+        settings=settings,
+        also=lambda report: seen.append((report, {path.name for path in tmp_path.iterdir()})),
+    )
+    [(report_then, files_then)] = seen
+    assert report_then == run
+    assert {path.name for path in tmp_path.iterdir()} - files_then == {"metrics.json"}
+    again = read_run(tmp_path / "metrics.json")
+    assert again == run
+    assert again.settings == settings
+    (tmp_path / "settings.json").write_text("3")
+    with pytest.raises(DataError, match=r"settings\.json does not hold one JSON object"):
+        read_run(tmp_path / "metrics.json")
+
+
 def test_scores_by_class_stand_in_a_table(written):
     rows = rows_of(written[0].folder / "per_class.csv")
     assert list(rows[0]) == ["side", "level", "class", "precision", "recall", "f1", "support", "protocol", "leaky"]

@@ -1,0 +1,222 @@
+"""Which differences between models are more than noise: a paired bootstrap over tracks.
+
+A model is a column: for every test track, the share of its runs (seeds) that predicted the track right; with folds, the
+tracks of all folds together. Two models are compared on the tracks that both were tested on, by the mean difference of
+their columns. Whole tracks are resampled, each with all its runs and with both models, since that is what the models
+have in common: hard tracks are hard for both. All pairs of a table see the same resamples.
+
+The p value is two-sided, twice the share of resamples on the less likely side of 0, and is corrected for the number of
+pairs after Holm: with 40 models there are 780 pairs, of which some would differ by luck alone.
+
+Efron, B., Tibshirani, R. (1993), "An Introduction to the Bootstrap", chapters 13 and 15.
+Holm, S. (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6(2).
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from genre.errors import DataError
+from genre.evaluation.metrics import N_BOOTSTRAP, Difference
+from genre.evaluation.predictions import Predictions, track_level
+
+NOISE = 0.05
+"""A corrected p value below this is a difference beyond noise."""
+
+RESAMPLES_A_PAIR = 80
+"""So many resamples are needed for each pair that Holm's correction does not drown in the number of resamples: the
+smallest p value is 2 / resamples, and times the number of pairs it has to stay well below 0.05."""
+
+_DRAWN_AT_ONCE = 2_000_000
+_DECIMALS = 12
+"""Differences are rounded so that two equal columns differ by exactly 0."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackScores:
+    """How often each test track was predicted right by the runs of one model.
+
+    Parameters
+    ----------
+    label
+        Track -> its true class.
+    correct
+        Track -> share of the runs that predicted it right, in [0, 1].
+    """
+
+    label: Mapping[str, str]
+    correct: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Two models on the tracks that both were tested on.
+
+    Parameters
+    ----------
+    a, b
+        Places of the two in what was compared.
+    accuracy_a, accuracy_b
+        Their track accuracies on these tracks, over all runs.
+    difference
+        Accuracy of ``a`` minus that of ``b``, with its interval (for this pair alone, not corrected).
+    p
+        Two-sided p value of this pair alone.
+    p_holm
+        The same, corrected for all pairs of the table.
+    """
+
+    a: int
+    b: int
+    accuracy_a: float
+    accuracy_b: float
+    difference: Difference
+    p: float
+    p_holm: float
+
+    @property
+    def beyond_noise(self) -> bool:
+        """Whether the difference is more than noise, all pairs considered."""
+        return self.p_holm < NOISE
+
+
+def track_scores(tables: Sequence[Predictions]) -> TrackScores:
+    """Average the runs of one model, track by track.
+
+    Parameters
+    ----------
+    tables
+        The clips of each run; of the same tracks (seeds), of others (folds), or both.
+
+    Raises
+    ------
+    DataError
+        When a track has one label in one run and another in the next.
+    """
+    label: dict[str, str] = {}
+    outcomes: dict[str, list[bool]] = {}
+    for table in map(track_level, tables):
+        for track, number, correct in zip(table.track, table.label.tolist(), table.correct.tolist(), strict=True):
+            name = table.labels[number]
+            if label.setdefault(track, name) != name:
+                raise DataError(f"track {track!r} is {label[track]} in one run and {name} in another")
+            outcomes.setdefault(track, []).append(correct)
+    return TrackScores(label, {track: float(np.mean(values)) for track, values in outcomes.items()})
+
+
+def compare(models: Sequence[TrackScores], *, n_bootstrap: int | None = None, seed: int = 0) -> tuple[Comparison, ...]:
+    """Compare every model with every other one.
+
+    Parameters
+    ----------
+    models
+        The models of one data set under one protocol.
+    n_bootstrap
+        Number of resamples; by default 10 000, or more where there are very many pairs.
+    seed
+        Seed of the resamples.
+
+    Returns
+    -------
+    tuple of Comparison
+        In the order (0, 1), (0, 2), ..., (1, 2), ...; pairs without a track in common are left out.
+
+    Raises
+    ------
+    DataError
+        When two models were tested on the same track with different labels.
+    """
+    tracks = sorted(set().union(*(model.correct for model in models)))
+    columns = np.array([[model.correct.get(track, np.nan) for model in models] for track in tracks])
+    by_tracks: dict[bytes, list[tuple[int, int]]] = {}
+    for a, b in itertools.combinations(range(len(models)), 2):
+        _check_labels(models[a], models[b])
+        both = np.isfinite(columns[:, a]) & np.isfinite(columns[:, b])
+        if both.any():
+            by_tracks.setdefault(both.tobytes(), []).append((a, b))
+    n_pairs = sum(map(len, by_tracks.values()))
+    resamples = n_bootstrap or max(N_BOOTSTRAP, RESAMPLES_A_PAIR * n_pairs)
+    found: list[Comparison] = []
+    for mask, pairs in by_tracks.items():
+        chosen = columns[np.frombuffer(mask, dtype=np.bool_)]
+        found.extend(_compare_pairs(chosen, pairs, resamples, seed))
+    found.sort(key=lambda one: (one.a, one.b))
+    corrected = holm([one.p for one in found])
+    return tuple(replace(one, p_holm=p_holm) for one, p_holm in zip(found, corrected, strict=True))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct p values for their number after Holm; an order of theirs is kept.
+
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
+    """
+    order = np.argsort(p_values, kind="stable")
+    factors = np.arange(len(p_values), 0, -1)
+    stepped = np.maximum.accumulate(np.asarray(p_values, dtype=np.float64)[order] * factors)
+    corrected = np.empty(len(p_values))
+    corrected[order] = np.minimum(1.0, stepped)
+    return corrected.tolist()
+
+
+def _check_labels(a: TrackScores, b: TrackScores) -> None:
+    for track in a.label.keys() & b.label.keys():
+        if a.label[track] != b.label[track]:
+            raise DataError(
+                f"track {track!r} is {a.label[track]} for one model and {b.label[track]} for another: compare runs of "
+                "the same data"
+            )
+
+
+def _compare_pairs(
+    columns: NDArray[np.float64], pairs: Sequence[tuple[int, int]], resamples: int, seed: int
+) -> Iterator[Comparison]:
+    """Compare pairs of columns, all of whose rows both have; shape (n_tracks, n_models)."""
+    used = sorted({place for pair in pairs for place in pair})
+    at = {place: number for number, place in enumerate(used)}
+    drawn = _resampled_means(columns[:, used], resamples, seed)
+    for a, b in pairs:
+        gain = columns[:, a] - columns[:, b]
+        samples = np.round(drawn[:, at[a]] - drawn[:, at[b]], _DECIMALS)
+        low, high = np.percentile(samples, [2.5, 97.5])
+        yield Comparison(
+            a=a,
+            b=b,
+            accuracy_a=float(columns[:, a].mean()),
+            accuracy_b=float(columns[:, b].mean()),
+            difference=Difference(float(np.round(gain.mean(), _DECIMALS)), (float(low), float(high)), len(gain)),
+            p=_p_value(samples, gain),
+            p_holm=1.0,
+        )
+
+
+def _p_value(samples: NDArray[np.float64], gain: NDArray[np.float64]) -> float:
+    """Return the two-sided bootstrap p value.
+
+    It is never below what a sign test of the tracks that differ could reach, 2 / 2^n: the bootstrap sees no noise at
+    all where the few tracks that differ all differ in the same direction.
+    """
+    beyond = min(int(np.count_nonzero(samples <= 0)), int(np.count_nonzero(samples >= 0)))
+    n_differing = int(np.count_nonzero(np.round(gain, _DECIMALS)))
+    reachable = math.ldexp(2.0, -min(n_differing, 60))
+    return min(1.0, max(2 * (beyond + 1) / (len(samples) + 1), reachable))
+
+
+def _resampled_means(columns: NDArray[np.float64], resamples: int, seed: int) -> NDArray[np.float64]:
+    """Return the mean of each column in every resample of the rows, shape (resamples, n_columns)."""
+    rng = np.random.default_rng(seed)
+    n = len(columns)
+    rows_at_once = max(1, _DRAWN_AT_ONCE // n)
+    means = np.empty((resamples, columns.shape[1]))
+    for start in range(0, resamples, rows_at_once):
+        rows = min(rows_at_once, resamples - start)
+        drawn = rng.integers(0, n, size=(rows, n)) + n * np.arange(rows)[:, None]
+        weight = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
+        means[start : start + rows] = weight @ columns / n
+    return means

@@ -1,0 +1,155 @@
+"""What a process that is killed leaves behind, and how it goes on."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import torch
+from filelock import FileLock
+from running import ROOT
+
+SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=4", "data.batch_size=4")
+
+KILLED_WHILE_WRITING = """
+import contextlib, os, runpy, signal, sys
+from genre.commands import callbacks
+
+whole, written = callbacks.replacing, []
+
+@contextlib.contextmanager
+def replacing(path):
+    with whole(path) as stream:
+        yield stream
+        written.extend([path] if path.name == "last.ckpt" else [])
+        if len(written) == {number}:
+            stream.truncate(stream.tell() // 2)
+            os.kill(os.getpid(), signal.SIGKILL)
+
+callbacks.replacing = replacing
+sys.argv = {arguments}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def killed(arguments: list[str], number: int) -> None:
+    """Run train.py in a process that is killed when half of its ``number``-th last.ckpt is written."""
+    code = KILLED_WHILE_WRITING.format(number=number, arguments=[str(ROOT / "train.py"), *arguments])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == -signal.SIGKILL, process.stdout + process.stderr
+
+
+def same_result(one: Path, other: Path) -> bool:
+    """Say whether two runs have the same weights, history and figures, bit by bit."""
+    last = [torch.load(run / "last.ckpt", weights_only=True)["state_dict"] for run in (one, other)]
+    figures = [{**json.loads((run / "metrics.json").read_text()), "train_seconds": 0} for run in (one, other)]
+    files = ("history.csv", "predictions.csv", "predictions_val.csv")
+    return (
+        last[0].keys() == last[1].keys()
+        and all(torch.equal(last[0][name], last[1][name]) for name in last[0])
+        and figures[0] == figures[1]
+        and all((one / name).read_bytes() == (other / name).read_bytes() for name in files)
+    )
+
+
+def test_a_killed_sweep_loses_at_most_an_epoch_and_ends_as_one_that_was_not(train, music: Path, tmp_path: Path) -> None:
+    common = ["data=folder", f"data.root={music}", *SMALL, "logger=none"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert train("seed=1", *common, f"hydra.run.dir={whole}").status == 0
+    again = ["-m", "seed=0,1", "resume=true", *common, f"hydra.sweep.dir={broken}"]
+    killed(again, number=7)  # four epochs of the first job, and in the third of the second
+    second = broken / "mini_vgg_seed1"
+    assert not (second / "metrics.json").exists()
+    assert not (broken / "leaderboard.csv").exists()
+    assert len(list(second.glob(".last.ckpt.*"))) == 1
+    last = torch.load(second / "last.ckpt", weights_only=True)
+    assert last["epoch"] == 1
+    last["callbacks"]["History"]["seconds"] = 1000.0
+    torch.save(last, second / "last.ckpt")
+
+    result = train(*again)
+    assert result.status == 0, result.err
+    assert "mini_vgg_seed0: finished earlier" in result.out
+    assert "mini_vgg_seed1: continued after epoch 2" in result.out
+    assert ("epoch 3/4" in result.out, "epoch 2/4" in result.out) == (True, False)
+    assert same_result(whole, second)
+    assert json.loads((second / "metrics.json").read_text())["train_seconds"] > 1000
+    assert not list(second.glob(".last.ckpt.*"))
+    with (broken / "leaderboard.csv").open(newline="") as stream:
+        [row] = csv.DictReader(stream)
+    assert row["runs"] == "2"
+
+
+def test_a_run_killed_after_training_is_only_evaluated(train, music: Path, tmp_path: Path) -> None:
+    early = ("logger=none", "callbacks.patience=1", "optimizer.learning_rate=0.3")
+    common = ("data=folder", f"data.root={music}", *SMALL, *early)
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert train(*common, f"hydra.run.dir={whole}", "trainer.max_epochs=30").status == 0
+    shutil.copytree(whole, broken)
+    epochs = torch.load(broken / "last.ckpt", weights_only=True)["epoch"] + 1
+    assert epochs < 30  # stopped early, which a checkpoint of Lightning does not tell
+    for name in ("metrics.json", "predictions.csv", "config.yaml"):
+        (broken / name).unlink()
+    again = (*common, f"hydra.run.dir={broken}", "trainer.max_epochs=30", "resume=true")
+    result = train(*again)
+    assert result.status == 0, result.err
+    assert "broken: trained to the end earlier" in result.out
+    assert "epoch" not in result.out
+    assert same_result(whole, broken)
+    assert "finished earlier" in train(*again).out
+
+    other = train(*again, "seed=1", "trainer.max_epochs=1")  # never mistaken for what is there
+    assert "trained from the beginning" in other.out
+    assert "of other settings or other audio" in other.out
+    assert not same_result(whole, broken)
+
+
+def test_a_damaged_checkpoint_is_not_picked_up(train, music: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "last.ckpt").write_bytes(b"PK half a file")
+    common = ("data=folder", f"data.root={music}", *SMALL, "logger=none", "trainer.max_epochs=1")
+    result = train(*common, f"hydra.run.dir={run}", "resume=true")
+    assert result.status == 0, result.err
+    assert "run: trained from the beginning" in result.out
+    assert torch.load(run / "last.ckpt", weights_only=True)["epoch"] == 0
+
+
+def test_two_processes_are_never_in_one_folder(train, music: Path, tmp_path: Path) -> None:
+    common = ("data=folder", f"data.root={music}", *SMALL, "logger=none", "trainer.max_epochs=1")
+    run, sweep = tmp_path / "run", tmp_path / "sweep"
+    for folder in (run, sweep / "mini_vgg"):
+        folder.mkdir(parents=True)
+    with FileLock(run / ".lock"):
+        result = train(*common, f"hydra.run.dir={run}")
+    assert result.status == 1
+    assert f"another process is at work in {run}" in result.err
+    assert not (run / "metrics.json").exists()
+
+    begun, released, log = threading.Event(), [], sweep / "mini_vgg" / "run.log"
+
+    def hold() -> None:
+        with FileLock(sweep / "mini_vgg" / ".lock"):
+            begun.set()
+            until = time.time() + 60
+            while time.time() < until and not (log.is_file() and "waiting" in log.read_text()):
+                time.sleep(0.02)
+            released.append(time.time())
+
+    other = threading.Thread(target=hold)
+    other.start()
+    begun.wait()
+    result = train("-m", "seed=0", *common, f"hydra.sweep.dir={sweep}")
+    other.join()
+    assert result.status == 0, result.err
+    assert "mini_vgg: another process is at work on it, waiting" in result.out
+    assert (sweep / "mini_vgg" / "best.ckpt").stat().st_mtime >= released[0]

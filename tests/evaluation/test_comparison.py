@@ -1,0 +1,121 @@
+"""The paired bootstrap over tracks, against what it must find and what it must not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from genre.errors import DataError
+from genre.evaluation.comparison import TrackScores, compare, holm, track_scores
+from genre.evaluation.metrics import paired_bootstrap
+from genre.evaluation.predictions import Predictions
+
+
+def scores(values, tracks=None) -> TrackScores:
+    names = [f"t{number:03}" for number in (range(len(values)) if tracks is None else tracks)]
+    return TrackScores(dict.fromkeys(names, "jazz"), dict(zip(names, map(float, values), strict=True)))
+
+
+def test_runs_are_averaged_by_track_and_folds_are_pooled(make_predictions) -> None:
+    tables = [make_predictions(8, 3, seed=0, signal=2.0), make_predictions(8, 3, seed=0, signal=0.0)]
+    fold = make_predictions(5, 3, seed=4)
+    fold = Predictions(
+        tuple(f"fold/{name}" for name in fold.track), fold.start_sec, fold.label, fold.probabilities, fold.labels
+    )
+    pooled = track_scores([*tables, fold])
+    assert len(pooled.correct) == 13
+    assert set(pooled.correct.values()) <= {0.0, 0.5, 1.0}
+    assert pooled.correct == {**track_scores(tables).correct, **track_scores([fold]).correct}
+    both = [track_scores([table]).correct for table in tables]
+    assert all(value == (both[0][track] + both[1][track]) / 2 for track, value in track_scores(tables).correct.items())
+
+
+def test_the_interval_is_that_of_two_tables(make_predictions) -> None:
+    a, b = make_predictions(80, 1, signal=2.0), make_predictions(80, 1, signal=1.0)
+    [result] = compare([track_scores([a]), track_scores([b])])
+    known = paired_bootstrap(a, b)
+    assert result.difference.difference == pytest.approx(known.difference)
+    assert result.difference.ci95 == pytest.approx(known.ci95, abs=0.013)  # one track of 80
+    assert (result.accuracy_a - result.accuracy_b, result.difference.n_tracks) == (pytest.approx(known.difference), 80)
+
+
+def test_p_is_about_that_of_a_normal_mean() -> None:
+    rng = np.random.default_rng(0)
+    a, b = (rng.random(400) < share for share in (0.60, 0.53))
+    [result] = compare([scores(a), scores(b)])
+    gain = a.astype(float) - b
+    expected = 2 * stats.norm.sf(abs(gain.mean()) / stats.sem(gain, ddof=0))
+    assert result.p == pytest.approx(expected, rel=0.15)
+    assert result.p_holm == result.p
+
+
+def test_equal_models_are_rarely_told_apart() -> None:
+    rng = np.random.default_rng(1)
+    hard = rng.random(120)
+    found = [
+        one.p
+        for _ in range(40)
+        for one in compare([scores(rng.random(120) < hard) for _ in range(4)], n_bootstrap=1000)
+    ]
+    assert np.mean(np.array(found) < 0.05) < 0.09
+    assert np.mean(np.array(found) < 0.5) == pytest.approx(0.5, abs=0.13)
+
+
+def test_a_table_of_equal_models_mostly_has_no_difference_after_holm() -> None:
+    rng = np.random.default_rng(2)
+    tables = [compare([scores(rng.random(100) < 0.5) for _ in range(6)], n_bootstrap=2000) for _ in range(30)]
+    assert sum(any(one.beyond_noise for one in table) for table in tables) <= 4
+
+
+def test_forty_models_are_told_apart_where_they_differ() -> None:
+    rng = np.random.default_rng(3)
+    models = [scores(rng.random(120) < (0.85 if number < 20 else 0.35)) for number in range(40)]
+    found = compare(models)
+    assert len(found) == 780
+    assert [(one.a, one.b) for one in found[:2]] == [(0, 1), (0, 2)]
+    assert all(one.beyond_noise for one in found if one.a < 20 <= one.b)
+    assert not any(one.beyond_noise for one in found if one.b < 20)
+
+
+def test_few_tracks_prove_nothing() -> None:
+    [result] = compare([scores([1, 1, 1]), scores([0, 0, 0])])
+    assert result.difference.ci95 == (1.0, 1.0)
+    assert result.p == 0.25  # a sign test of three tracks
+    assert not result.beyond_noise
+
+
+def test_the_same_model_does_not_differ_from_itself() -> None:
+    third = [1 / 3, 2 / 3, 1.0, 0.0]
+    [result] = compare([scores(third), scores(third)])
+    assert (result.difference.difference, result.difference.ci95, result.p) == (0.0, (0.0, 0.0), 1.0)
+
+
+def test_models_are_compared_on_the_tracks_they_share() -> None:
+    a, b, c = scores([1] * 6 + [0] * 4), scores([0] * 5, range(5)), scores([1, 0], [50, 51])
+    [result] = compare([a, b, c])
+    assert (result.a, result.b, result.difference.n_tracks) == (0, 1, 5)
+    assert (result.accuracy_a, result.accuracy_b) == (1.0, 0.0)
+    assert compare([]) == compare([a]) == ()
+
+
+def test_order_and_repetition_do_not_matter() -> None:
+    rng = np.random.default_rng(4)
+    models = [scores(rng.random(50) < 0.5) for _ in range(3)]
+    turned = [TrackScores(one.label, dict(reversed(one.correct.items()))) for one in models]
+    assert compare(models) == compare(turned)
+
+
+def test_holm_against_a_worked_example() -> None:
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.7, 0.6]) == [1.0, 1.0]
+    assert holm([]) == []
+
+
+def test_a_track_of_two_labels_is_an_error(make_predictions) -> None:
+    a = make_predictions(4, 1, labels=("x", "y"), seed=0)
+    other = Predictions(a.track, a.start_sec, 1 - a.label, a.probabilities, a.labels)
+    with pytest.raises(DataError, match="in one run and"):
+        track_scores([a, other])
+    with pytest.raises(DataError, match="for one model and"):
+        compare([track_scores([a]), track_scores([other])])
