@@ -14,6 +14,8 @@ from torch import nn
 
 from genre.errors import ConfigError
 from genre.features.filters import mel_filters
+from genre.features.handcrafted import FEATURE_NAMES
+from genre.features.sets import HANDCRAFTED, compute_features
 from genre.features.spectrogram import LogMel
 from genre.inference.predictor import DeepPredictor, Ensemble, Predictor
 
@@ -91,10 +93,6 @@ class Program(nn.Module):
             kind = "an ensemble" if isinstance(predictor, Ensemble) else "no network"
             raise ConfigError(f"export takes one network, and this is {kind}; give one checkpoint")
         frontend, rate = predictor.frontend, predictor.clips.sample_rate
-        if predictor.model.uses_features:
-            raise ConfigError(
-                f"{predictor.name} needs the 57 features, which exist only in our own code; export a model without them"
-            )
         if not isinstance(frontend, LogMel) or frontend.sample_rate != rate:
             raise ConfigError(
                 f"export knows log-mel spectrograms at the rate of the clips only, not {frontend.name} at "
@@ -104,16 +102,26 @@ class Program(nn.Module):
         self.model = predictor.model
         self.n_features = len(self.model.feature_mean)
 
-    def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Return calibrated probabilities (B, classes) of clips (B, n_samples) at the model's rate."""
-        no_features = samples.new_zeros(samples.shape[0], self.n_features)
-        return self.model.probabilities(self.model(self.frontend(samples), no_features))
+    def forward(self, samples: torch.Tensor, features: torch.Tensor | None = None) -> torch.Tensor:
+        """Return calibrated probabilities (B, classes).
+
+        Parameters
+        ----------
+        samples : shape=(B, n_samples)
+            Clips at the model's rate.
+        features : shape=(B, 57)
+            Their features; only of a model that uses them.
+        """
+        if features is None:
+            features = samples.new_zeros(samples.shape[0], self.n_features)
+        return self.model.probabilities(self.model(self.frontend(samples), features))
 
 
 def export_program(predictor: Predictor, path: Path) -> None:
     """Write a model as a ``torch.export`` program that takes the float32 samples of one clip, (1, clip length).
 
-    ``torch.export.load(path).module()(samples)`` runs it. Its extra file ``genre.json`` holds labels and clips.
+    ``torch.export.load(path).module()(samples)`` runs it. Its extra file ``genre.json`` holds labels and clips. A model
+    that uses the 57 features takes them as a second input, (1, 57): they are those of librosa, see docs/FEATURES.md.
 
     Raises
     ------
@@ -121,10 +129,12 @@ def export_program(predictor: Predictor, path: Path) -> None:
         If the model cannot be written as one program.
     """
     program = Program(predictor).eval()
-    example = torch.zeros(1, predictor.clips.length)
+    example: tuple[torch.Tensor, ...] = (torch.zeros(1, predictor.clips.length),)
+    if program.model.uses_features:
+        example = (*example, torch.zeros(1, program.n_features))
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
-        exported = torch.export.export(program, (example,))
+        exported = torch.export.export(program, example)
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.export.save(exported, path, extra_files={DESCRIPTION: json.dumps(description(predictor))})
 
@@ -132,12 +142,16 @@ def export_program(predictor: Predictor, path: Path) -> None:
 def description(predictor: Predictor) -> dict[str, object]:
     """Return what a user of a program has to know."""
     clips = predictor.clips
+    features = {}
+    if isinstance(predictor, DeepPredictor) and predictor.model.uses_features:
+        features = {"second_input": "float32 (1, 57), the features of the clip", "features": list(FEATURE_NAMES)}
     return {
         "model": predictor.name,
         "labels": list(predictor.labels),
         "sample_rate": clips.sample_rate,
         "clip_samples": clips.length,
         "input": "float32 (1, clip_samples), mono, full scale 1",
+        **features,
         "output": "float32 (1, labels), probabilities",
     }
 
@@ -145,8 +159,11 @@ def description(predictor: Predictor) -> dict[str, object]:
 def largest_difference(path: Path, predictor: Predictor, clips: NDArray[np.float32]) -> float:
     """Return how far a written program's probabilities are from the model's, at most, over clips (n, clip length)."""
     program = torch.export.load(path).module()
+    inputs = [torch.from_numpy(clips)]
+    if isinstance(predictor, DeepPredictor) and predictor.model.uses_features:
+        inputs.append(torch.from_numpy(compute_features(HANDCRAFTED, clips, predictor.clips.sample_rate)))
     with torch.no_grad():
-        ours = np.concatenate([program(torch.from_numpy(clip[np.newaxis])).numpy() for clip in clips])
+        ours = np.concatenate([program(*(each[i : i + 1] for each in inputs)).numpy() for i in range(len(clips))])
     return float(np.abs(ours - predictor.probabilities(clips)).max())
 
 

@@ -13,6 +13,7 @@ from genre.features.spectrogram import LogMel
 from genre.inference.predictor import DeepPredictor
 from genre.models.base import GenreModule
 from genre.models.cnn_gru import CNNGRU
+from genre.models.late_fusion import LateFusion
 from genre.models.mini_vgg import MiniVGG
 from genre.models.resnet import ResNet34Fusion
 
@@ -56,6 +57,12 @@ def cnn_gru(seed: int = 0, **changes: Any) -> DeepPredictor:
     """A network that can listen on."""
     shape = {"widths": (4, 8), "pool_bins": (4, 4), "pool_frames": (2, 2), "hidden": 8}
     return DeepPredictor(awake(CNNGRU(**shape, **settings(**changes)), seed))
+
+
+def late_fusion(seed: int = 0, **changes: Any) -> DeepPredictor:
+    """A network that takes the features beside a recurrent stream."""
+    shape = {"widths": (4, 8), "pool_bins": (4, 4), "pool_frames": (2, 2), "hidden": 8, "dense_hidden": 8}
+    return DeepPredictor(awake(LateFusion(**shape, **settings(**changes)), seed))
 
 
 def music(seconds: float, rate: int = RATE, seed: int = 0) -> np.ndarray:
