@@ -24,6 +24,8 @@ from genre.commands.console import console, say, work_bar
 from genre.commands.features import load_features
 from genre.commands.runs import finished_run, in_multirun, output_folder, require_settings, tell_notices
 from genre.commands.space import write_space
+from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
+from genre.data.duplicates import write_duplicates
 from genre.data.feature_set import FeatureSet
 from genre.data.protocols import Deal, Protocol
 from genre.data.store import write_quarantine
@@ -192,6 +194,7 @@ class Job:
         )
         tell_notices([*self.features.notices, *deal.notices])
         write_quarantine(self.folder / "quarantine.csv", self.features.quarantined, dict(self.features.label_of))
+        write_duplicates(self.folder / DUPLICATES_FILE, self.features.duplicates, self.features.table)
 
     def _tell(self, report: RunReport, search: Search, model: ClassicalModel, deal: Deal) -> None:
         """Say how it went: in a sweep on one line, else at length and with pictures of the features."""

@@ -22,6 +22,8 @@ from genre.commands.callbacks import History
 from genre.commands.console import console, preparation_bar, say
 from genre.commands.runs import finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
+from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
+from genre.data.duplicates import write_duplicates
 from genre.data.store import write_quarantine
 from genre.errors import CheckpointError, ConfigError, near_names
 from genre.evaluation.calibration import fit_temperature
@@ -55,8 +57,8 @@ def run(cfg: DictConfig) -> float | None:
     cfg = composed.cfg
     require_settings(cfg)
     _quiet()
-    with preparation_bar() as progress:
-        datamodule = build_datamodule(cfg, progress=progress, say=say)
+    with preparation_bar() as bar:
+        datamodule = build_datamodule(cfg, progress=bar.prepared, say=say, fingerprint_progress=bar.listened)
         seed_everything(cfg.seed, workers=True, verbose=False)
         job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
         datamodule.prepare_data()
@@ -299,6 +301,7 @@ def _tell_data(datamodule: GenreDataModule, folder: Path) -> None:
     tell_notices(datamodule.notices)
     labels = {track.file: track.label for track in datamodule.catalogue.tracks}
     write_quarantine(folder / "quarantine.csv", datamodule.quarantined, labels)
+    write_duplicates(folder / DUPLICATES_FILE, datamodule.pairs, datamodule.table)
 
 
 def _quiet() -> None:

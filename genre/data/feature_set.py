@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
+from genre.data.duplicates import Duplicate
 from genre.data.preparation import PreparedTrack
 from genre.data.protocols import TrackTable
 from genre.errors import ConfigError
@@ -43,6 +44,8 @@ class FeatureSet:
         Sentences to show to the user.
     quarantined
         Files that cannot be used, and why.
+    duplicates
+        Pairs of tracks that hold one recording, by their numbers in ``table``.
     label_of
         Label of each file of the catalogue, those that cannot be used included.
     """
@@ -57,6 +60,7 @@ class FeatureSet:
     content: str
     notices: tuple[str, ...] = ()
     quarantined: tuple[PreparedTrack, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
     label_of: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -118,5 +122,6 @@ def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> Fea
         content=datamodule.store_name,
         notices=tuple(notice for notice in datamodule.notices if notice not in datamodule.deal.notices),
         quarantined=datamodule.quarantined,
+        duplicates=datamodule.pairs,
         label_of={track.file: track.label for track in datamodule.catalogue.tracks},
     )
