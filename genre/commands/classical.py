@@ -22,6 +22,7 @@ from genre.commands import tensorboard
 from genre.commands.build import CLASSICAL_GROUPS, build_search, config_hash
 from genre.commands.console import console, say, work_bar
 from genre.commands.features import load_features
+from genre.commands.page import write_run_page
 from genre.commands.runs import finished_run, in_multirun, output_folder, require_settings, tell_notices
 from genre.commands.space import write_space
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
@@ -212,4 +213,9 @@ class Job:
             )
             return
         write_space(self.folder, model, self.features, deal, report.info)
-        console.print(summary(report, facts={"model": str(self.folder / MODEL_FILE)}))
+        facts = {"model": str(self.folder / MODEL_FILE)}
+        if self.cfg.report:
+            clips = self.features.clips
+            page = write_run_page(self.folder, self.features.path_of, clips.clip_sec if clips else 0.0)
+            facts["page"] = str(page)
+        console.print(summary(report, facts=facts))

@@ -41,12 +41,17 @@ class SweepReport(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the table; the command fails if a job did."""
+        from genre.commands.console import console
         from genre.commands.entry import fail_with
+        from genre.commands.page import write_sweep_page
         from genre.errors import GenreError
 
         folder = Path(str(config.hydra.sweep.dir))
         failed = failed_runs(folder)
         runs = self.report(folder, failed)
+        if config.get("report") and (runs or failed):
+            page = write_sweep_page(folder, config, runs, failed)
+            console.print(f"written to {page}", markup=False)
         if failed:
             total = len(failed) + len(runs)
             fail_with(

@@ -20,6 +20,7 @@ from genre.commands import tensorboard
 from genre.commands.build import build_datamodule, build_model, build_trainer, config_hash
 from genre.commands.callbacks import History
 from genre.commands.console import console, preparation_bar, say
+from genre.commands.page import write_run_page
 from genre.commands.runs import finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
@@ -249,7 +250,11 @@ class Job:
             tensorboard.log_results(logger, tensorboard.hyperparameters(self.cfg, info), report, sides)
             tensorboard.log_clips(logger, self.datamodule, sides["test"])
             logger.finalize("success")
-        console.print(summary(report, facts={"checkpoint": str(checkpoint)}))
+        facts = {"checkpoint": str(checkpoint)}
+        if self.cfg.report:
+            paths = {track.file: track.path for track in self.datamodule.tracks}
+            facts["page"] = str(write_run_page(self.folder, paths, self.datamodule.clips.clip_sec))
+        console.print(summary(report, facts=facts))
         return None if report.val is None else report.val.track_accuracy
 
     def _predict(self, side: str) -> Predictions:

@@ -25,6 +25,7 @@ from genre.data.duplicates import (
     AudioFile,
     Duplicate,
     FingerprintProgress,
+    by_name,
     duplicates_among,
     identical,
     recordings,
@@ -364,7 +365,8 @@ class GenreDataModule(LightningDataModule):
         if not self.pairs:
             return []
         same = sum(pair.kind == IDENTICAL for pair in self.pairs)
-        first = " and ".join(self.tracks[number].file for number in (self.pairs[0].one, self.pairs[0].other))
+        pair = by_name(self.pairs, self.table)[0]
+        first = f"{self.table.names[pair.one]} and {self.table.names[pair.other]}"
         count = "1 pair of tracks holds" if len(self.pairs) == 1 else f"{len(self.pairs)} pairs of tracks hold"
         kept = ", which stays on one side" if self.protocol.copies_apart and not self.protocol.leaky else ""
         return [f"{count} one recording{kept} ({same} identical; the first: {first}), see {FILE_NAME}"]

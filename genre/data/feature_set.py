@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,8 @@ class FeatureSet:
         Pairs of tracks that hold one recording, by their numbers in ``table``.
     label_of
         Label of each file of the catalogue, those that cannot be used included.
+    path_of
+        Where each of these files is; empty where there is no audio.
     """
 
     name: str
@@ -62,6 +65,7 @@ class FeatureSet:
     quarantined: tuple[PreparedTrack, ...] = ()
     duplicates: tuple[Duplicate, ...] = ()
     label_of: Mapping[str, str] = field(default_factory=dict)
+    path_of: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -124,4 +128,5 @@ def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> Fea
         quarantined=datamodule.quarantined,
         duplicates=datamodule.pairs,
         label_of={track.file: track.label for track in datamodule.catalogue.tracks},
+        path_of={track.file: track.path for track in datamodule.catalogue.tracks},
     )

@@ -25,11 +25,11 @@ from genre.audio.files import list_audio, shown
 from genre.data.content import ContentIndex
 from genre.data.disk import writing_to
 from genre.data.duplicates.among import duplicates_among
-from genre.data.duplicates.pairs import FILE_NAME, IDENTICAL, Duplicate, write_duplicates
+from genre.data.duplicates.pairs import FILE_NAME, IDENTICAL, Duplicate, by_name, write_duplicates
 from genre.data.duplicates.prints import AudioFile, FingerprintFolder, fingerprints
 from genre.data.protocols import TrackTable
 from genre.data.store import CONTENT_INDEX
-from genre.data.tracks import Track, catalogue, existing_folder
+from genre.data.tracks import Track, catalogue
 from genre.data.tracks_csv import FILE_NAME as TRACKS_CSV
 from genre.errors import AudioError, ConfigError, DataError, GenreError
 
@@ -77,7 +77,9 @@ def audio_of(root: Path) -> list[Track]:
     DataError
         When there is no such folder, no audio in it, or its table has a fault.
     """
-    folder = existing_folder(root, remedy="name a folder of audio")
+    folder = root.expanduser()
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {shown(root)}: name a folder of audio")
     if (folder / TRACKS_CSV).is_file():
         return list(catalogue(folder).tracks)
     found = list_audio(folder).audio
@@ -129,7 +131,7 @@ def _shown(pairs: Sequence[Duplicate], table: TrackTable) -> Table:
     listing.add_column("kind", no_wrap=True)
     for column in ("offset", "overlap", "score"):
         listing.add_column(column, justify="right", no_wrap=True)
-    for pair in pairs[:MOST_SHOWN]:
+    for pair in by_name(pairs, table)[:MOST_SHOWN]:
         figures = (f"{pair.offset_sec:+.2f} s", f"{pair.overlap_sec:.1f} s", f"{pair.score:.3f}")
         ends = [Text(_described(table, end)) for end in (pair.one, pair.other)]
         listing.add_row(*ends, pair.kind, *figures)
@@ -144,12 +146,10 @@ def _described(table: TrackTable, number: int) -> str:
 def _summary(pairs: Sequence[Duplicate], table: TrackTable, seconds: float) -> str:
     same = sum(pair.kind == IDENTICAL for pair in pairs)
     clash = sum(table.label[pair.one] != table.label[pair.other] for pair in pairs)
-    more = f", {len(pairs) - MOST_SHOWN} not shown" if len(pairs) > MOST_SHOWN else ""
+    more = f" ({len(pairs) - MOST_SHOWN} not shown)" if len(pairs) > MOST_SHOWN else ""
     labels = f"; {clash} of them with different labels" if clash else ""
-    return (
-        f"{len(table.names)} files, {len(pairs)} pairs: identical {same}, same recording {len(pairs) - same}{more}{labels}; "
-        f"{seconds:.1f} s"
-    )
+    kinds = f"identical {same}, same recording {len(pairs) - same}"
+    return f"{len(table.names)} files, {len(pairs)} pairs{more}: {kinds}{labels}; {seconds:.1f} s"
 
 
 @contextmanager

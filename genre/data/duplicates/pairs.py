@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from genre.data.disk import replacing
@@ -38,7 +38,7 @@ class Duplicate:
     Parameters
     ----------
     one, other
-        Numbers of the tracks; ``one`` is the smaller.
+        Numbers of the tracks.
     kind
         ``"identical"``: the decoded samples are the same; ``"same recording"``: they sound the same where they overlap.
     offset_sec
@@ -117,6 +117,17 @@ def recordings(content: Sequence[str], pairs: Sequence[Duplicate]) -> tuple[str,
     return tuple(root(one) for one in content)
 
 
+def by_name(pairs: Sequence[Duplicate], table: TrackTable) -> list[Duplicate]:
+    """Return the pairs as people read them: ``one`` is the track whose name comes first, and so are the pairs sorted."""
+
+    def turned(pair: Duplicate) -> Duplicate:
+        if table.names[pair.one] <= table.names[pair.other]:
+            return pair
+        return replace(pair, one=pair.other, other=pair.one, offset_sec=0.0 - pair.offset_sec)
+
+    return sorted(map(turned, pairs), key=lambda pair: (table.names[pair.one], table.names[pair.other]))
+
+
 def write_duplicates(path: Path, pairs: Sequence[Duplicate], table: TrackTable) -> None:
     """Write the table of pairs, whole or not at all; the numbers of the pairs count in ``table``.
 
@@ -126,7 +137,7 @@ def write_duplicates(path: Path, pairs: Sequence[Duplicate], table: TrackTable) 
         If it cannot be written.
     """
     text = io.StringIO(newline="")
-    csv.writer(text).writerows([COLUMNS, *(_row(pair, table) for pair in pairs)])
+    csv.writer(text).writerows([COLUMNS, *(_row(pair, table) for pair in by_name(pairs, table))])
     with replacing(path) as stream:
         stream.write(text.getvalue().encode("utf-8", "surrogateescape"))
 
