@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,9 +19,6 @@ from genre.evaluation.hardest import FOLDER, HardClip, hardest, write_hardest
 from genre.evaluation.pages import COMMAND_FILE, CONFIG_FILE, best_run, write_page
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import PREDICTIONS_FILES, RunReport
-
-if TYPE_CHECKING:
-    from genre.evaluation.leaderboard import FailedRun
 
 SAMPLE_RATE = 22050
 """Of the sound in a page, in Hz."""
@@ -49,7 +46,7 @@ def write_run_page(folder: Path, paths: Mapping[str, Path], clip_sec: float) -> 
     return write_page(folder)
 
 
-def write_sweep_page(folder: Path, cfg: DictConfig, runs: Sequence[RunReport], failed: Sequence[FailedRun]) -> Path:
+def write_sweep_page(folder: Path, cfg: DictConfig, runs: Sequence[RunReport]) -> Path:
     """Write the page of a multirun, with the hardest clips of the run that was best on validation.
 
     Parameters
@@ -58,8 +55,8 @@ def write_sweep_page(folder: Path, cfg: DictConfig, runs: Sequence[RunReport], f
         Of the multirun.
     cfg
         Its configuration, with that of Hydra.
-    runs, failed
-        Its runs.
+    runs
+        Those that did not fail.
 
     Raises
     ------
@@ -72,7 +69,7 @@ def write_sweep_page(folder: Path, cfg: DictConfig, runs: Sequence[RunReport], f
     if best is not None and not (best.folder / FOLDER).is_dir():
         kept: Any = OmegaConf.load(best.folder / CONFIG_FILE)
         keep_hardest(best.folder, _paths(kept), float(kept.data.get("clip_sec", 0.0)))
-    return write_page(folder, failed)
+    return write_page(folder)
 
 
 def keep_command(folder: Path) -> None:

@@ -50,7 +50,7 @@ class SweepReport(Callback):
         failed = failed_runs(folder)
         runs = self.report(folder, failed)
         if config.get("report") and (runs or failed):
-            page = write_sweep_page(folder, config, runs, failed)
+            page = write_sweep_page(folder, config, runs)
             console.print(f"written to {page}", markup=False)
         if failed:
             total = len(failed) + len(runs)

@@ -246,7 +246,7 @@ class GenreDataModule(LightningDataModule):
         """Return the pairs of usable tracks that hold one recording, by their numbers in :attr:`tracks`."""
         if self._pairs is None:
             usable = [track for track in self._open_store().tracks if track.usable]
-            if self.duplicates == "content" or self.protocol.leaky:
+            if self.duplicates == "content":
                 self._pairs = identical([track.content for track in usable])
             else:
                 path = {track.file: track.path for track in self.catalogue.tracks}
@@ -368,8 +368,7 @@ class GenreDataModule(LightningDataModule):
         pair = by_name(self.pairs, self.table)[0]
         first = f"{self.table.names[pair.one]} and {self.table.names[pair.other]}"
         count = "1 pair of tracks holds" if len(self.pairs) == 1 else f"{len(self.pairs)} pairs of tracks hold"
-        kept = ", which stays on one side" if self.protocol.copies_apart and not self.protocol.leaky else ""
-        return [f"{count} one recording{kept} ({same} identical; the first: {first}), see {FILE_NAME}"]
+        return [f"{count} one recording ({same} identical; the first: {first}), see {FILE_NAME}"]
 
     def rows(self, side: str) -> NDArray[np.int64]:
         """Return the clips of ``side`` as rows of :attr:`arrays`, by name of their track, then by start.

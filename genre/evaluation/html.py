@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -20,8 +20,8 @@ from genre.evaluation.page_style import STYLE
 
 POLICY = "default-src 'none'; img-src data:; media-src data:; style-src 'unsafe-inline'"
 
-CURVE_WIDTH, CURVE_HEIGHT = 460, 250
-LEFT, RIGHT, TOP, BOTTOM = 46, 10, 10, 38
+CURVE_WIDTH, CURVE_HEIGHT = 460, 260
+LEFT, RIGHT, TOP, BOTTOM = 50, 12, 10, 44
 """Margins of a curve's panel for its axes."""
 
 
@@ -77,20 +77,28 @@ def code(words: str) -> str:
     return f'<pre tabindex="0"><code>{text(words)}</code></pre>'
 
 
-def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, words: int = 1) -> str:
-    """Return a table that scrolls within itself; its first ``words`` columns are texts, the others numbers.
+def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], *, texts: Collection[int] = ()) -> str:
+    """Return a table that scrolls within itself; its first column and those numbered in ``texts`` are flush left.
 
-    The cells are HTML.
+    Names of columns and cells are HTML.
     """
-    names = "".join(f'<th scope="col"{_class("" if i < words else "n")}>{name}</th>' for i, name in enumerate(head))
+    kind = [_class("" if column == 0 else "t" if column in texts else "n") for column in range(len(head))]
+    names = "".join(f'<th scope="col"{of}>{name}</th>' for of, name in zip(kind, head, strict=True))
     lines = []
     for first, *rest in rows:
-        cells = "".join(f"<td{_class('' if i < words else 'n')}>{cell}</td>" for i, cell in enumerate(rest, start=1))
+        cells = "".join(f"<td{of}>{cell}</td>" for of, cell in zip(kind[1:], rest, strict=True))
         lines.append(f'<tr><th scope="row">{first}</th>{cells}</tr>')
     return _scrolling(
         caption,
-        f"<table><caption>{text(caption)}</caption><thead><tr>{names}</tr></thead><tbody>{''.join(lines)}</tbody></table>",
+        f"<table><caption>{text(caption)}</caption><thead><tr>{names}</tr></thead>"
+        f"<tbody>{''.join(lines)}</tbody></table>",
     )
+
+
+def bullets(items: Iterable[str]) -> str:
+    """Return a list of plain texts; nothing if there are none."""
+    lines = "".join(f"<li>{text(item)}</li>" for item in items)
+    return f'<ul class="notes">{lines}</ul>' if lines else ""
 
 
 def picture(png: bytes, alt: str, *, kind: str = "") -> str:
@@ -145,7 +153,7 @@ def genre_bars(caption: str, scores: Sequence[ClassScores]) -> str:
         )
         for score in scores
     ]
-    return table(caption, ("genre", "", "F1", "precision", "recall", "of them"), rows, words=2)
+    return table(caption, ("genre", "", "F1", "precision", "recall", "of them"), rows, texts=(1,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,11 +196,11 @@ def curves(title: str, lines: Sequence[Curve], *, low: float | None = None, high
     for value in ticks(bottom, top):
         _, y = place(first, value)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{CURVE_WIDTH - RIGHT}" y1="{y}" y2="{y}"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{y + 4}" text-anchor="end">{value:g}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{y + 5}" text-anchor="end">{value:g}</text>')
     for epoch in ticks(first, last, whole=True):
         x, _ = place(epoch, bottom)
-        parts.append(f'<text x="{x}" y="{CURVE_HEIGHT - BOTTOM + 16}" text-anchor="middle">{epoch:g}</text>')
-    parts.append(f'<text x="{CURVE_WIDTH / 2}" y="{CURVE_HEIGHT - 4}" text-anchor="middle">epoch</text>')
+        parts.append(f'<text x="{x}" y="{CURVE_HEIGHT - BOTTOM + 18}" text-anchor="middle">{epoch:g}</text>')
+    parts.append(f'<text x="{CURVE_WIDTH / 2}" y="{CURVE_HEIGHT - 6}" text-anchor="middle">epoch</text>')
     for line in lines:
         spots = [place(*point) for point in line.points.tolist()]
         parts.append(f'<polyline class="{line.kind}" points="{" ".join(f"{x},{y}" for x, y in spots)}"/>')

@@ -43,14 +43,17 @@ dd { margin: 0; }
 .scroll:focus-visible, pre:focus-visible, summary:focus-visible {
   outline: 2px solid var(--accent); outline-offset: 2px;
 }
-table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; overflow-wrap: normal; }
 caption { text-align: left; padding-bottom: .35rem; }
-th, td { padding: .3rem .6rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
+th, td { padding: .3rem .5rem; text-align: left; border-bottom: 1px solid var(--line); vertical-align: top; }
 thead th { font-weight: 600; color: var(--faint); vertical-align: bottom; }
-tbody th { font-weight: 600; white-space: nowrap; }
+tbody th { font-weight: 600; white-space: nowrap; position: sticky; left: 0; background: var(--paper); }
+@media (max-width: 30rem) { th, td { padding: .3rem .4rem; } }
 .n { text-align: right; white-space: nowrap; }
+.t { min-width: 3.5rem; }
+td.t:last-child { min-width: 9rem; }
 .bar {
-  display: block; width: 9rem; height: .8rem; margin-top: .35rem; background: var(--line);
+  display: block; width: clamp(3.5rem, 16vw, 9rem); height: .8rem; margin-top: .35rem; background: var(--line);
   border-radius: .2rem; overflow: hidden;
 }
 .bar > span { display: block; height: 100%; background: var(--accent); }
@@ -66,7 +69,7 @@ tbody th { font-weight: 600; white-space: nowrap; }
 .pair > * { max-width: 100%; min-width: 0; }
 .curves { margin: .5rem 0; flex: 1 1 20rem; max-width: 34rem; }
 svg { width: 100%; height: auto; display: block; }
-svg text { fill: var(--faint); font-size: 12px; }
+svg text { fill: var(--faint); font-size: 14px; }
 svg .grid { stroke: var(--line); }
 polyline { fill: none; stroke-width: 2; stroke-linejoin: round; }
 polyline.train { stroke: var(--train); } polyline.val { stroke: var(--val); } polyline.test { stroke: var(--test); }
@@ -81,10 +84,14 @@ polyline.dashed { stroke-dasharray: 6 4; }
 .legend li.train::before { border-color: var(--train); }
 .legend li.val::before { border-color: var(--val); }
 .legend li.test::before { border-color: var(--test); }
-figure { margin: 1rem 0; }
+figure { margin: 1rem 0; min-width: 0; }
+.pictures {
+  display: grid; gap: 0 1.5rem; align-items: start;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 30rem), 1fr));
+}
 figure .scroll { margin: 0; }
 figure .scroll img {
-  display: block; background: #ffffff; border-radius: .4rem; width: 100%; min-width: 34rem; max-width: 60rem;
+  display: block; background: #ffffff; border-radius: .4rem; width: 100%; min-width: 30rem; max-width: 44rem;
   height: auto;
 }
 .clips {

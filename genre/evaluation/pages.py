@@ -21,6 +21,7 @@ from genre.evaluation.report import METRICS_FILE, PREDICTIONS_FILES, RunReport, 
 PAGE_FILE = "report.html"
 COMMAND_FILE = "command.txt"
 CONFIG_FILE = "config.yaml"
+FAILURE_FILE = "failed.txt"
 
 MOST_RUNS = 60
 """Runs of a sweep whose figures are shown one by one."""
@@ -42,19 +43,16 @@ SWEEP_PICTURES = {
     "leaderboard*.png": "Test track accuracy of the runs",
     "protocols_*.png": "The same model under several protocols",
     "accuracy_table*.png": "Test track accuracy by transform and classifier",
-    **MORE_PICTURES,
 }
 
 
-def write_page(folder: Path, failed: Sequence[FailedRun] = ()) -> Path:
+def write_page(folder: Path) -> Path:
     """Write ``report.html`` into the folder of a run or of a sweep, atomically, and return where it is.
 
     Parameters
     ----------
     folder
         Of one run (it holds a ``metrics.json``), or one with runs below it.
-    failed
-        Runs of a sweep that came to nothing.
 
     Raises
     ------
@@ -64,7 +62,8 @@ def write_page(folder: Path, failed: Sequence[FailedRun] = ()) -> Path:
     if (folder / METRICS_FILE).is_file():
         page = run_page(read_run(folder / METRICS_FILE))
     else:
-        runs = read_runs([folder]).runs
+        failed = failed_runs(folder)
+        runs = [run for run in read_runs([folder]).runs if not (run.folder / FAILURE_FILE).is_file()]
         if not runs and not failed:
             raise DataError(f"there is no {METRICS_FILE} in {folder} or below it: name the folder of a run or a sweep")
         page = sweep_page(folder, runs, failed)
@@ -84,7 +83,7 @@ def run_page(run: RunReport) -> str:
         html.section("Training", training_curves(run.folder)),
         html.section("Genres", *genres(run)),
         html.section("The hardest clips", hardest_clips(run)),
-        html.section("More pictures", *pictures(run.folder, MORE_PICTURES)),
+        html.section("More pictures", pictures(run.folder, MORE_PICTURES)),
         html.section("Settings", *settings(run.folder)),
     ]
     return html.document(f"{info.model} on {info.dataset}", "\n".join(filter(None, body)))
@@ -101,13 +100,12 @@ def sweep_page(folder: Path, runs: Sequence[RunReport], failed: Sequence[FailedR
         html.paragraph(f"{count}{lost}", "faint"),
         leak_banner(runs),
         html.section("Leaderboard", *leaderboard_tables(standings), failures(failed), differences(folder)),
-        html.section("Pictures", *pictures(folder, SWEEP_PICTURES)),
+        html.section("Pictures", pictures(folder, SWEEP_PICTURES)),
         html.section("Runs one by one", *(one_of_many(run, folder) for run in _ranked(standings)[:MOST_RUNS])),
+        hardest_of(best, folder) if best else "",
+        html.section("More pictures", pictures(folder, MORE_PICTURES)),
         html.section("Settings", *settings(folder)),
     ]
-    if best is not None:
-        whose = html.paragraph(f"of {_name(best, folder)}, the run that was best on validation", "faint")
-        body.insert(-1, html.section("The hardest clips", whose, hardest_clips(best)))
     return html.document(f"Sweep {folder.resolve().name}", "\n".join(filter(None, body)))
 
 
@@ -160,8 +158,7 @@ def notes(folder: Path) -> str:
     except OSError:
         return ""
     told = dict.fromkeys(line.partition(" note: ")[2] for line in log.splitlines() if " note: " in line)
-    items = "".join(f"<li>{html.text(words)}</li>" for words in told)
-    return f'<ul class="notes">{items}</ul>' if items else ""
+    return html.bullets(told)
 
 
 def training_curves(folder: Path) -> str:
@@ -205,6 +202,12 @@ def hardest_clips(run: RunReport) -> str:
     return f'{html.paragraph(words, "faint")}<ol class="clips">{"".join(map(_clip, clips))}</ol>'
 
 
+def hardest_of(run: RunReport, folder: Path) -> str:
+    """Return the section about the mistakes of one run of a sweep."""
+    whose = html.paragraph(f"of {_name(run, folder)}, the run that was best on validation", "faint")
+    return html.section("The hardest clips", whose, hardest_clips(run))
+
+
 def _clip(clip: HardClip) -> str:
     where = f"{clip.track} at {clip.start_sec:.1f} s"
     alt = f"Spectrogram of {where}: time to the right, frequency upwards"
@@ -218,7 +221,7 @@ def _clip(clip: HardClip) -> str:
     return f"<li>{''.join(parts)}</li>"
 
 
-def pictures(folder: Path, wanted: dict[str, str]) -> list[str]:
+def pictures(folder: Path, wanted: dict[str, str]) -> str:
     """Return the pictures of a folder that are wanted (name or pattern -> what it shows), up to ``MOST_BYTES``."""
     parts, size = [], 0
     for pattern, words in wanted.items():
@@ -227,9 +230,9 @@ def pictures(folder: Path, wanted: dict[str, str]) -> list[str]:
             if size > MOST_BYTES:
                 parts.append(html.paragraph(f"{path.name} is in {folder}.", "faint"))
                 continue
-            detail = "" if path.name == pattern or path.stem == pattern.partition("*")[0] else f" ({path.stem})"
+            detail = "" if path.stem == pattern.partition("*")[0].removesuffix(".png") else f" ({path.stem})"
             parts.append(html.figure(path.read_bytes(), f"{words}{detail}"))
-    return parts
+    return f'<div class="pictures">{"".join(parts)}</div>' if parts else ""
 
 
 def settings(folder: Path) -> list[str]:
@@ -278,15 +281,23 @@ def _standings(caption: str, standings: Sequence[Standing]) -> str:
         ]
         return cells[: len(head)]
 
-    return html.table(caption, head, map(row, standings))
+    return html.table(caption, head, map(row, standings), texts=(9,))
+
+
+def failed_runs(folder: Path) -> list[FailedRun]:
+    """Return the runs of a sweep that came to nothing, as their folders say, sorted by name."""
+    files = sorted(folder.rglob(FAILURE_FILE))
+    return [
+        FailedRun(
+            file.parent.relative_to(folder).as_posix(), file.read_text(encoding="utf-8", errors="replace").strip()
+        )
+        for file in files
+    ]
 
 
 def failures(failed: Sequence[FailedRun]) -> str:
-    """Return a table of the runs that came to nothing."""
-    if not failed:
-        return ""
-    rows = [(html.text(run.name), html.text(run.fault)) for run in failed]
-    return html.table("Failed", ("run", "why"), rows, words=2)
+    """Return a list of the runs that came to nothing, with the reason."""
+    return html.section("Failed", html.bullets(f"{run.name}: {run.fault}" for run in failed), level=3)
 
 
 def differences(folder: Path) -> str:
@@ -299,8 +310,25 @@ def differences(folder: Path) -> str:
     cells = [[html.text(cell) for cell in row] for row in rows if len(row) == len(head) > 0]
     names = [html.text(name.replace("_", " ")) for name in head]
     return (
-        html.folded("Which differences are beyond noise", html.table("Pairs of models", names, cells)) if cells else ""
+        html.folded(
+            "Which differences are beyond noise", html.table("Pairs of models", names, cells, texts=_texts(rows))
+        )
+        if cells
+        else ""
     )
+
+
+def _texts(rows: Sequence[Sequence[str]]) -> set[int]:
+    """Return the columns in which not every cell is a number."""
+
+    def is_number(cell: str) -> bool:
+        try:
+            float(cell or 0)
+        except ValueError:
+            return False
+        return True
+
+    return {column for row in rows for column, cell in enumerate(row) if not is_number(cell)}
 
 
 def one_of_many(run: RunReport, folder: Path) -> str:

@@ -118,7 +118,7 @@ def recordings(content: Sequence[str], pairs: Sequence[Duplicate]) -> tuple[str,
 
 
 def by_name(pairs: Sequence[Duplicate], table: TrackTable) -> list[Duplicate]:
-    """Return the pairs as people read them: ``one`` is the track whose name comes first, and so are the pairs sorted."""
+    """Return the pairs sorted by name, the track whose name comes first as ``one``."""
 
     def turned(pair: Duplicate) -> Duplicate:
         if table.names[pair.one] <= table.names[pair.other]:
