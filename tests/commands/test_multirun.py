@@ -20,6 +20,10 @@ def test_training_sweep_has_a_table_names_failures_and_repeats_nothing(train, mu
         done, failed = csv.DictReader(stream)
     assert (done["runs"], done["seeds"]) == ("2", "0 1")
     assert (failed["model"], failed["failed"][:7]) == ("2", "seed=-1")
+    page = (folder / "report.html").read_text()
+    assert "2 runs, 1 failed" in page
+    assert page.count("<details>") > 2
+    assert "python train.py -m" in (folder / "command.txt").read_text()
     first = (folder / "0" / "best.ckpt").stat().st_mtime_ns
     again = train("-m", "seed=0,1", *common)
     assert again.out.count("finished earlier with the same settings") == 2
