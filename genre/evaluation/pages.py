@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import itertools
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -307,7 +308,7 @@ def differences(folder: Path) -> str:
         return ""
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
         head, *rows = list(csv.reader(file)) or [[]]
-    cells = [[html.text(cell) for cell in row] for row in rows if len(row) == len(head) > 0]
+    cells = [[html.text(_short(cell)) for cell in row] for row in rows if len(row) == len(head) > 0]
     names = [html.text(name.replace("_", " ")) for name in head]
     return (
         html.folded(
@@ -316,6 +317,11 @@ def differences(folder: Path) -> str:
         if cells
         else ""
     )
+
+
+def _short(cell: str) -> str:
+    """Return a number with at most three decimals; anything else as it is."""
+    return f"{float(cell):.3f}" if re.fullmatch(r"-?\d+\.\d{4,}", cell) else cell
 
 
 def _texts(rows: Sequence[Sequence[str]]) -> set[int]:

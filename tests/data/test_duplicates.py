@@ -11,7 +11,6 @@ import soundfile
 from tunes import tune
 
 from genre.audio.decode import decode, resample
-from genre.commands.console import preparation_bar
 from genre.data.clips import ClipSpec
 from genre.data.content import file_digest
 from genre.data.datamodule import GenreDataModule
@@ -251,15 +250,6 @@ def test_content_only_joins_identical_tracks(library: Path, tmp_path: Path, monk
 def test_an_unknown_way_to_find_duplicates_is_an_error(library: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"data\.duplicates=contents is unknown; did you mean content"):
         module(library, tmp_path, duplicates="contents")
-
-
-def test_progress_is_shown_for_clips_and_for_fingerprints(capsys) -> None:
-    with preparation_bar() as bar:
-        bar.prepared(0, 2, 0)
-        bar.prepared(2, 2, 10)
-        bar.listened(0, 2)
-        bar.listened(2, 2)
-    assert "prepared 10 clips of 2 tracks" in capsys.readouterr().out
 
 
 @pytest.mark.real_audio

@@ -88,7 +88,7 @@ def sweep(tmp_path_factory: pytest.TempPathFactory, make_predictions) -> Path:
     write_leaderboard(folder, leaderboard(read_runs([folder]).runs))
     (folder / "leaderboard.png").write_bytes(picture())
     (folder / "differences.csv").write_text(
-        "one,other,difference,verdict\nmini_vgg,resnet34_fusion,-0.2,beyond noise\n"
+        "one,other,difference,verdict\nmini_vgg,resnet34_fusion,-0.212345,beyond noise\n"
     )
     write_page(folder)
     return folder
@@ -196,7 +196,7 @@ def test_a_sweep_has_a_leaderboard_a_warning_failures_and_every_run(sweep: Path)
     assert "lost: seed=-1 is not a whole number" in page.words
     assert "Leaked protocol: training has heard the recordings it is tested on (protocol clip_random)" in page.words
     assert "music, protocol clip_random (LEAKED: do not compare with other tables)" in page.words
-    assert "beyond noise" in page.words
+    assert "resnet34_fusion-0.212beyond noise" in page.words
     assert sum("mini_vgg, artist, seed" in line for line in page.words.splitlines()) == 2
     assert "of resnet34_fusion0, the run that was best on validation" in page.words or (
         "of resnet34_fusion1, the run that was best on validation" in page.words
