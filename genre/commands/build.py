@@ -26,6 +26,7 @@ from genre.commands.callbacks import (
 )
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
+from genre.data.duplicates import FingerprintProgress
 from genre.data.fingerprint import digest
 from genre.data.preparation import Progress
 from genre.errors import ConfigError, near_names
@@ -69,7 +70,9 @@ class TrainerParts:
     checkpoint: BestCheckpoint
 
 
-def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreDataModule:
+def build_datamodule(
+    cfg: DictConfig, *, progress: Progress, say: Any, fingerprint_progress: FingerprintProgress | None = None
+) -> GenreDataModule:
     """Return the data module of a configuration; reads the catalogue, prepares nothing yet.
 
     Raises
@@ -95,8 +98,10 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
         jobs=data.jobs,
         damage=damage,
         copies=copies,
+        duplicates=data.duplicates,
         progress=progress,
         say=say,
+        fingerprint_progress=fingerprint_progress,
     )
 
 

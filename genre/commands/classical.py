@@ -16,16 +16,17 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from sklearn.pipeline import Pipeline
 
 import genre
-from genre.classical.classifiers import takes_weights
 from genre.classical.model import SUFFIX, ClassicalModel, count_values
 from genre.classical.search import Rows, Search, Split, fit, inner_folds, tune
 from genre.commands import tensorboard
 from genre.commands.build import CLASSICAL_GROUPS, build_search, compared_settings, config_hash
 from genre.commands.console import console, say, work_bar
 from genre.commands.features import load_features
+from genre.commands.page import write_run_page
 from genre.commands.runs import alone_in, finished_run, in_multirun, output_folder, require_settings, tell_notices
 from genre.commands.space import write_space
-from genre.data.balance import artist_weights, check_artist_balance
+from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
+from genre.data.duplicates import write_duplicates
 from genre.data.feature_set import FeatureSet
 from genre.data.protocols import Deal, Protocol
 from genre.data.store import write_quarantine
@@ -99,8 +100,6 @@ class Job:
         self._tell_data(deal)
         started = time.perf_counter()
         rows, splits = self._rows(deal)
-        if rows.weight is not None and not takes_weights(pipeline[-1]):
-            say(f"{self.name} takes no weights, so data.artist_balance does not change it")
         with work_bar(self.name) as progress:
             settings = self.cfg.search
             search = tune(pipeline, grid, rows, splits, score=settings.score, jobs=settings.jobs, progress=progress)
@@ -120,17 +119,8 @@ class Job:
             leaky=self.protocol.leaky,
         )
         values = self.features.values.astype(np.float64)
-        n_classes = len(self.features.labels)
-        rows = Rows(values, self.features.label, self.features.track, group, n_classes, self._weights(deal))
+        rows = Rows(values, self.features.label, self.features.track, group, len(self.features.labels))
         return rows, folds or [(deal.train, deal.val)]
-
-    def _weights(self, deal: Deal) -> NDArray[np.float32] | None:
-        """Return how much each clip counts in training; ``None`` if all count alike."""
-        balance = check_artist_balance(self.cfg.data.get("artist_balance", 0))
-        if balance == 0:
-            return None
-        n_clips = np.bincount(self.features.track[deal.train], minlength=len(self.features.table.names))
-        return artist_weights(self.features.table, n_clips, balance)[self.features.track]
 
     def _model(self, pipeline: Pipeline, deal: Deal) -> ClassicalModel:
         """Return the fitted pipeline with the temperature that suits validation best."""
@@ -218,6 +208,7 @@ class Job:
         )
         tell_notices([*self.features.notices, *deal.notices])
         write_quarantine(self.folder / "quarantine.csv", self.features.quarantined, dict(self.features.label_of))
+        write_duplicates(self.folder / DUPLICATES_FILE, self.features.duplicates, self.features.table)
 
     def _tell(self, report: RunReport, search: Search, model: ClassicalModel, deal: Deal) -> None:
         """Say how it went: in a sweep on one line, else at length and with pictures of the features."""
@@ -235,4 +226,9 @@ class Job:
             )
             return
         write_space(self.folder, model, self.features, deal, report.info)
-        console.print(summary(report, facts={"model": str(self.folder / MODEL_FILE)}))
+        facts = {"model": str(self.folder / MODEL_FILE)}
+        if self.cfg.report:
+            clips = self.features.clips
+            page = write_run_page(self.folder, self.features.path_of, clips.clip_sec if clips else 0.0)
+            facts["page"] = str(page)
+        console.print(summary(report, facts=facts))

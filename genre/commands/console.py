@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
@@ -42,9 +43,25 @@ class ClipRate(ProgressColumn):
         return Text(f"{clips / elapsed:.0f} clips/s" if clips and elapsed else "", style="progress.data.speed")
 
 
+@dataclass(frozen=True)
+class PreparationBar:
+    """What to call while data are prepared.
+
+    Parameters
+    ----------
+    prepared
+        After every track whose clips are prepared.
+    listened
+        After every track whose fingerprint is taken, with (tracks done, tracks in all).
+    """
+
+    prepared: PreparationProgress
+    listened: Callable[[int, int], None]
+
+
 @contextmanager
-def preparation_bar() -> Iterator[PreparationProgress]:
-    """Show how far the preparation of clips is, with rate and time left; yields what to call after every track."""
+def preparation_bar() -> Iterator[PreparationBar]:
+    """Show how far the preparation of data is, with rate and time left; yields what to call after every track."""
     bar = Progress(
         TextColumn("[progress.description]{task.description}"),
         BarColumn(),
@@ -55,12 +72,13 @@ def preparation_bar() -> Iterator[PreparationProgress]:
         console=console,
         transient=True,
     )
-    task = bar.add_task("preparing clips", total=None, clips=0)
+    task = bar.add_task("preparing clips", total=None, clips=0, visible=False)
+    listening = bar.add_task("listening for copies", total=None, clips=0, visible=False)
     started = time.perf_counter()
     first: int | None = None
     last = before = (0, 0)
 
-    def update(done: int, total: int, clips: int) -> None:
+    def prepared(done: int, total: int, clips: int) -> None:
         nonlocal last, first, before
         if first is None or done < last[0]:  # the first store, or another one
             first = clips
@@ -68,12 +86,18 @@ def preparation_bar() -> Iterator[PreparationProgress]:
             bar.reset(task, clips=0)
         last = (done, clips)
         bar.start()  # only now, so that nothing is drawn where all is prepared already
-        bar.update(task, completed=done, total=total, clips=clips - first)
+        bar.update(task, completed=done, total=total, clips=clips - first, visible=True)
+
+    def listened(done: int, total: int) -> None:
+        if done == 0:
+            bar.reset(listening)
+        bar.start()
+        bar.update(listening, completed=done, total=total, visible=True)
 
     try:
-        yield update
+        yield PreparationBar(prepared, listened)
     finally:
-        if first is not None:  # stopping a bar that was never shown prints an empty line
+        if bar.live.is_started:  # stopping a bar that was never shown prints an empty line
             bar.stop()
     if last != (0, 0):
         seconds = time.perf_counter() - started

@@ -44,9 +44,9 @@ def _from_table(cfg: DictConfig) -> FeatureSet:
 
 
 def _from_clips(cfg: Any) -> FeatureSet:
-    with preparation_bar() as progress:
+    with preparation_bar() as bar:
         cfg = OmegaConf.merge(cfg, {"data": {"in_memory": False}})  # spectrograms are not looked at
-        datamodule = build_datamodule(cfg, progress=progress, say=say)
+        datamodule = build_datamodule(cfg, progress=bar.prepared, say=say, fingerprint_progress=bar.listened)
         datamodule.prepare_data()
     datamodule.setup()
     return from_datamodule(datamodule, cfg.feature_set)

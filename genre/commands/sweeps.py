@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 NOT_SHAPING = (
     "hydra",
     "resume",
+    "report",
     "debug",
     "logger",
     "prepare",
@@ -67,13 +68,18 @@ class SweepReport(Callback):
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the table; the command fails if one of its jobs did, not for those of earlier ones in the folder."""
+        from genre.commands.console import console
         from genre.commands.entry import fail_with
+        from genre.commands.page import write_sweep_page
         from genre.errors import GenreError
 
         folder = Path(str(config.hydra.sweep.dir))
         failures = _failures_below(folder)
         failed = [failed_run(folder, file) for file in failures]
         runs = self.report(folder, failed)
+        if config.get("report") and (runs or failed):
+            page = write_sweep_page(folder, config, runs)
+            console.print(f"written to {page}", markup=False)
         new = [run for run, file in zip(failed, failures, strict=True) if self._earlier.get(file) != failures[file]]
         if new:
             fail_with(

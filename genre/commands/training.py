@@ -19,10 +19,13 @@ from genre.commands import tensorboard
 from genre.commands.build import build_datamodule, build_model, build_trainer, compared_settings, config_hash
 from genre.commands.callbacks import History
 from genre.commands.console import console, preparation_bar, say
+from genre.commands.page import write_run_page
 from genre.commands.resuming import clear_for_training, own_checkpoint
 from genre.commands.runs import alone_in, finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.disk import replacing
+from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
+from genre.data.duplicates import write_duplicates
 from genre.data.store import write_quarantine
 from genre.errors import CheckpointError, ConfigError, near_names
 from genre.evaluation.calibration import fit_temperature
@@ -60,8 +63,8 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
     cfg = composed.cfg
     require_settings(cfg)
     _quiet()
-    with preparation_bar() as progress:
-        datamodule = build_datamodule(cfg, progress=progress, say=say)
+    with preparation_bar() as bar:
+        datamodule = build_datamodule(cfg, progress=bar.prepared, say=say, fingerprint_progress=bar.listened)
         seed_everything(cfg.seed, workers=True, verbose=False)
         job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
         datamodule.prepare_data()
@@ -264,7 +267,11 @@ class Job:
             settings=compared_settings(self.cfg),
             also=lambda report: self._log(report, sides),
         )
-        console.print(summary(report, facts={"checkpoint": str(checkpoint)}))
+        facts = {"checkpoint": str(checkpoint)}
+        if self.cfg.report:
+            paths = {track.file: track.path for track in self.datamodule.tracks}
+            facts["page"] = str(write_run_page(self.folder, paths, self.datamodule.clips.clip_sec))
+        console.print(summary(report, facts=facts))
         return None if report.val is None else report.val.track_accuracy
 
     def _log(self, report: RunReport, sides: Mapping[str, Predictions]) -> None:
@@ -321,6 +328,7 @@ def _tell_data(datamodule: GenreDataModule, folder: Path) -> None:
     tell_notices(datamodule.notices)
     labels = {track.file: track.label for track in datamodule.catalogue.tracks}
     write_quarantine(folder / "quarantine.csv", datamodule.quarantined, labels)
+    write_duplicates(folder / DUPLICATES_FILE, datamodule.pairs, datamodule.table)
 
 
 def _quiet() -> None:

@@ -20,6 +20,17 @@ from genre.data.balance import artist_weights, check_artist_balance
 from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler, ClipVersions, RandomCrops
 from genre.data.clips import ClipSpec
 from genre.data.damaged import DamagedClips
+from genre.data.duplicates import (
+    FILE_NAME,
+    IDENTICAL,
+    AudioFile,
+    Duplicate,
+    FingerprintProgress,
+    by_name,
+    duplicates_among,
+    identical,
+    recordings,
+)
 from genre.data.preparation import PreparedTrack, Progress
 from genre.data.protocols import Deal, Protocol, TrackTable
 from genre.data.store import SourceFile, Store, prepare
@@ -28,6 +39,7 @@ from genre.errors import ConfigError, DataError, StoreError, near_names
 from genre.features.spectrogram import FrontEnd
 
 SIDES = ("train", "val", "test")
+DUPLICATES = ("fingerprint", "content")
 IN_MEMORY_BYTES = 2 << 30
 STATISTICS_CLIPS = 2000
 SMALLEST_STD = 1e-6
@@ -91,8 +103,13 @@ class GenreDataModule(LightningDataModule):
     damage, copies
         What befalls damaged copies, and how many are prepared beside the clean clips. Training draws every clip from
         the clean ones or a copy, each equally often; everything else sees clean clips only.
+    duplicates
+        How tracks are found that hold one recording, which protocols keep on one side: ``"fingerprint"`` by their
+        sound, ``"content"`` only where the decoded samples are the same.
     progress, say
         See :func:`genre.data.store.prepare`.
+    fingerprint_progress
+        See :func:`genre.data.duplicates.prints.fingerprints`.
 
     Raises
     ------
@@ -117,8 +134,10 @@ class GenreDataModule(LightningDataModule):
         jobs: int | None = None,
         damage: Damage | None = None,
         copies: int = 0,
+        duplicates: str = "fingerprint",
         progress: Progress | None = None,
         say: Callable[[str], None] = lambda _: None,
+        fingerprint_progress: FingerprintProgress | None = None,
     ) -> None:
         super().__init__()
         if not _is_whole(batch_size, least=2):
@@ -135,6 +154,8 @@ class GenreDataModule(LightningDataModule):
             raise ConfigError(f"damage.copies={copies} is not a number of damaged copies; choose 0 or more")
         if copies > 0 and damage is None:
             raise ConfigError(f"damage.copies={copies} asks for copies that nothing damages; choose damage=microphone")
+        if duplicates not in DUPLICATES:
+            raise ConfigError(f"data.duplicates={duplicates} is unknown; {near_names(str(duplicates), DUPLICATES)}")
         self.catalogue = catalogue
         self.protocol = protocol
         self.frontend = frontend
@@ -149,10 +170,13 @@ class GenreDataModule(LightningDataModule):
         self.jobs = jobs
         self.damage = damage
         self.copies = copies
+        self.duplicates = duplicates
         self.notices: tuple[str, ...] = ()
         self._progress = progress
         self._say = say
+        self._fingerprint_progress = fingerprint_progress
         self._store: Store | None = None
+        self._pairs: tuple[Duplicate, ...] | None = None
         self._damaged: tuple[Store, ...] | None = None
 
     @property
@@ -177,6 +201,7 @@ class GenreDataModule(LightningDataModule):
             self._check_protocol()
         self._open_store()
         self._open_damaged()
+        self._find_pairs()
 
     def _check_protocol(self) -> None:
         if self.protocol.leaky:  # it deals clips, which are not counted yet
@@ -185,7 +210,14 @@ class GenreDataModule(LightningDataModule):
         each_one_clip = np.ones(len(tracks), dtype=np.int64)
         self.protocol.deal(self._table_of(tracks, content=[track.file for track in tracks], n_clips=each_one_clip))
 
-    def _table_of(self, tracks: Sequence[Track], *, content: Sequence[str], n_clips: NDArray[np.int64]) -> TrackTable:
+    def _table_of(
+        self,
+        tracks: Sequence[Track],
+        *,
+        content: Sequence[str],
+        n_clips: NDArray[np.int64],
+        recording: tuple[str, ...] = (),
+    ) -> TrackTable:
         return TrackTable(
             names=tuple(track.file for track in tracks),
             label=np.array([self.labels.index(track.label) for track in tracks], dtype=np.int64),
@@ -194,6 +226,7 @@ class GenreDataModule(LightningDataModule):
             content=tuple(content),
             split=tuple(track.split for track in tracks),
             n_clips=n_clips,
+            recording=recording,
         )
 
     def _open_store(self) -> Store:
@@ -214,6 +247,23 @@ class GenreDataModule(LightningDataModule):
         if not (np.array_equal(copy.track, clean.track) and np.array_equal(copy.start, clean.start)):
             raise StoreError("the audio files changed while they were prepared; run again when nothing writes to them")
         return copy
+
+    def _find_pairs(self) -> tuple[Duplicate, ...]:
+        """Return the pairs of usable tracks that hold one recording, by their numbers in :attr:`tracks`."""
+        if self._pairs is None:
+            usable = [track for track in self._open_store().tracks if track.usable]
+            if self.duplicates == "content":
+                self._pairs = identical([track.content for track in usable])
+            else:
+                path = {track.file: track.path for track in self.catalogue.tracks}
+                self._pairs = duplicates_among(
+                    [AudioFile(track.file, path[track.file], track.bytes_hash) for track in usable],
+                    self.store_dir,
+                    jobs=self.jobs,
+                    progress=self._fingerprint_progress,
+                    say=self._say,
+                )
+        return self._pairs
 
     def _prepare(self, clips: ClipSpec) -> Store:
         return prepare(
@@ -244,10 +294,13 @@ class GenreDataModule(LightningDataModule):
         self.tracks: tuple[Track, ...] = tuple(by_file[track.file] for track in store.tracks if track.usable)
         self.prepared: tuple[PreparedTrack, ...] = tuple(track for track in store.tracks if track.usable)
         self._check_usable(by_file)
+        content = [track.content for track in self.prepared]
+        self.pairs = self._find_pairs()
         self.table = self._table_of(
             self.tracks,
-            content=[track.content for track in self.prepared],
+            content=content,
             n_clips=np.array([track.n_clips for track in self.prepared], dtype=np.int64),
+            recording=recordings(content, self.pairs),
         )
         track = np.repeat(np.arange(len(self.tracks)), self.table.n_clips)
         usable = np.flatnonzero([track.usable for track in store.tracks])
@@ -310,8 +363,18 @@ class GenreDataModule(LightningDataModule):
                 f"{len(cut)} tracks end early and are used as far as they could be decoded (the first: {cut[0]})"
             )
         files = [track.file for track in self.tracks]
-        notices += conflicting_labels(files, [track.label for track in self.tracks], self.table.content)
+        notices += conflicting_labels(files, [track.label for track in self.tracks], self.table.recording)
+        notices += self._duplicate_notices()
         return notices
+
+    def _duplicate_notices(self) -> Sequence[str]:
+        if not self.pairs:
+            return []
+        same = sum(pair.kind == IDENTICAL for pair in self.pairs)
+        pair = by_name(self.pairs, self.table)[0]
+        first = f"{self.table.names[pair.one]} and {self.table.names[pair.other]}"
+        count = "1 pair of tracks holds" if len(self.pairs) == 1 else f"{len(self.pairs)} pairs of tracks hold"
+        return [f"{count} one recording ({same} identical; the first: {first}), see {FILE_NAME}"]
 
     def rows(self, side: str) -> NDArray[np.int64]:
         """Return the clips of ``side`` as rows of :attr:`arrays`, by name of their track, then by start.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
+from genre.data.duplicates import Duplicate
 from genre.data.preparation import PreparedTrack
 from genre.data.protocols import TrackTable
 from genre.errors import ConfigError
@@ -43,8 +45,12 @@ class FeatureSet:
         Sentences to show to the user.
     quarantined
         Files that cannot be used, and why.
+    duplicates
+        Pairs of tracks that hold one recording, by their numbers in ``table``.
     label_of
         Label of each file of the catalogue, those that cannot be used included.
+    path_of
+        Where each of these files is; empty where there is no audio.
     """
 
     name: str
@@ -57,7 +63,9 @@ class FeatureSet:
     content: str
     notices: tuple[str, ...] = ()
     quarantined: tuple[PreparedTrack, ...] = ()
+    duplicates: tuple[Duplicate, ...] = ()
     label_of: Mapping[str, str] = field(default_factory=dict)
+    path_of: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -118,5 +126,7 @@ def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> Fea
         content=datamodule.store_name,
         notices=tuple(notice for notice in datamodule.notices if notice not in datamodule.deal.notices),
         quarantined=datamodule.quarantined,
+        duplicates=datamodule.pairs,
         label_of={track.file: track.label for track in datamodule.catalogue.tracks},
+        path_of={track.file: track.path for track in datamodule.catalogue.tracks},
     )

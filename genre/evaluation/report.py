@@ -1,19 +1,23 @@
 """What a run leaves behind: ``metrics.json``, prediction tables, scores by class and pictures.
 
+``python -m genre.evaluation.report RUN_OR_SWEEP`` writes the page ``report.html`` of a run or a sweep.
+
 ``metrics.json`` is written last, so a folder that has one has all the rest. Its keys are fixed, since other tools read
 them; whatever else is worth keeping has a file of its own.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import json
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from genre.errors import DataError
+from genre.errors import ConfigError, DataError, GenreError
 from genre.evaluation.calibration import reliability
 from genre.evaluation.files import write_csv, write_text
 from genre.evaluation.metrics import LEAK_WARNING, N_BOOTSTRAP, Metrics, class_scores, confusion_matrix, evaluate
@@ -253,7 +257,7 @@ def summary(report: RunReport, *, facts: Mapping[str, str] | None = None) -> Ren
         table.add_row(name, *(cells[name] for cells in rows))
     cost = {
         "parameters": f"{info.parameters:,}",
-        "training": _duration(info.train_seconds),
+        "training": duration(info.train_seconds),
         **(facts or {}),
         "results": str(report.folder),
     }
@@ -356,10 +360,46 @@ def _summary_cells(side: Metrics) -> dict[str, str]:
     }
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Write seconds as a person says them: ``8.2 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes_of_hour = divmod(minutes, 60)
     return f"{hours} h {minutes_of_hour} min" if hours else f"{minutes} min {rest} s"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the page of a run or a sweep; return the exit status: 0 done, 1 for what the user must fix."""
+    from genre.evaluation.pages import write_page
+
+    try:
+        folder = _parser().parse_args(arguments).folder
+        if not folder.is_dir():
+            raise DataError(f"there is no folder {folder}: name the folder of a run or a sweep")
+        path = write_page(folder)
+    except GenreError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(path)
+    return 0
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence and exit status 1, as everywhere in this package."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; python -m genre.evaluation.report --help shows how it is used")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="python -m genre.evaluation.report",
+        description="One page, report.html, of a run or of all runs of a sweep; it needs no network.",
+    )
+    parser.add_argument("folder", type=Path, metavar="RUN_OR_SWEEP", help="the folder of a run, or one with runs in it")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

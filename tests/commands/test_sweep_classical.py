@@ -46,11 +46,19 @@ OUTPUTS = {
     "trials.png",
     "model.skops",
     "quarantine.csv",
+    "duplicates.csv",
     "config.yaml",
     "settings.json",
     "run.log",
 }
-PICTURES = {"feature_importance.png", "feature_importance.csv", "feature_space.png", "feature_clusters.png"}
+PICTURES = {
+    "report.html",
+    "command.txt",
+    "feature_importance.png",
+    "feature_importance.csv",
+    "feature_space.png",
+    "feature_clusters.png",
+}
 SMALL = {
     "rbf": ("transform.estimator.n_centres=5", "transform.grid.gamma=[0.1,1]"),
     "nystroem": ("transform.estimator.n_components=10", "transform.grid.gamma=[0.1]"),

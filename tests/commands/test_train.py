@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import torch
 
+from genre.evaluation.hardest import read_hardest
 from genre.models.registry import load_model
 
 METRICS = {"clip_accuracy", "track_accuracy", "track_accuracy_ci95", "macro_f1", "ece", "n_clips", "n_tracks"}
@@ -28,8 +31,10 @@ OUTPUTS = {
     "last.ckpt",
     "config.yaml",
     "quarantine.csv",
+    "duplicates.csv",
+    "report.html",
+    "command.txt",
     "run.log",
-    "settings.json",
 }
 
 SMALL = (
@@ -70,9 +75,22 @@ def test_run_leaves_every_file(finished: Path, music: Path) -> None:
     assert metrics["parameters"] == sum(p.numel() for p in load_model(finished / "best.ckpt").parameters())
     assert metrics["test"]["n_tracks"] == 3
     assert "epoch 2/2" in (finished / "run.log").read_text()
-    settings = json.loads((finished / "settings.json").read_text())
-    assert settings["model.widths"] == "[4, 8]"
-    assert not {"seed", "protocol.seed", "data.root", "data.store_dir"} & set(settings)
+    assert (finished / "command.txt").read_text().startswith("python train.py data=folder data.root=")
+    check_hardest_clips(finished, music)
+
+
+def check_hardest_clips(finished: Path, music: Path) -> None:
+    """The page has all tracks with a mistake, and what is heard is what the file holds."""
+    _, rows = read_table(finished / "predictions.csv")
+    clips = read_hardest(finished)
+    assert {clip.track for clip in clips} == {row[0] for row in rows if row[2] != row[3]}
+    assert (finished / "report.html").read_text().count("<audio") == len(clips)
+    for clip in clips:
+        samples, rate = soundfile.read(io.BytesIO(clip.sound))
+        whole, _ = soundfile.read(music / clip.track)
+        first = round(clip.start_sec * rate)
+        assert rate == 22050
+        assert np.allclose(samples, whole[first : first + rate], atol=1e-4)
 
 
 def test_predictions_agree_with_metrics_and_with_the_catalogue(finished: Path, music: Path) -> None:
@@ -89,8 +107,10 @@ def test_predictions_agree_with_metrics_and_with_the_catalogue(finished: Path, m
 
 def test_evaluating_the_checkpoint_again_gives_the_same_numbers(finished: Path, train, tmp_path: Path) -> None:
     again = tmp_path / "again"
-    result = train("mode=test", f"ckpt={finished / 'best.ckpt'}", "logger=none", f"hydra.run.dir={again}")
+    given = (f"ckpt={finished / 'best.ckpt'}", "logger=none", "report=false", f"hydra.run.dir={again}")
+    result = train("mode=test", *given)
     assert result.status == 0, result.err
+    assert not {"report.html", "hardest"} & {path.name for path in again.iterdir()}
     assert (again / "predictions.csv").read_bytes() == (finished / "predictions.csv").read_bytes()
     assert (again / "predictions_val.csv").read_bytes() == (finished / "predictions_val.csv").read_bytes()
     assert json.loads((again / "metrics.json").read_text()) == json.loads((finished / "metrics.json").read_text())

@@ -38,17 +38,19 @@ NO_ARTISTS = (
 
 
 def table_of(rows, *, labels=None):
-    """Rows are dicts: label, and optionally name, artist, content, split, n_clips."""
+    """Rows are dicts: label, and optionally name, artist, content, split, n_clips, recording (by default content)."""
     labels = tuple(labels or sorted({row["label"] for row in rows}))
     names = tuple(row.get("name", f"{row['label']}/{i:05d}.wav") for i, row in enumerate(rows))
+    content = tuple(row.get("content", name) for row, name in zip(rows, names, strict=True))
     return TrackTable(
         names=names,
         label=np.array([labels.index(row["label"]) for row in rows], dtype=np.int64),
         labels=labels,
         artist=tuple(row.get("artist") for row in rows),
-        content=tuple(row.get("content", name) for row, name in zip(rows, names, strict=True)),
+        content=content,
         split=tuple(row.get("split") for row in rows),
         n_clips=np.array([row.get("n_clips", 2) for row in rows], dtype=np.int64),
+        recording=tuple(row.get("recording", own) for row, own in zip(rows, content, strict=True)),
     )
 
 
@@ -108,6 +110,9 @@ def tables(draw):
         rows[i]["artist"] = rows[j]["artist"]
     for i, j in draw(changes):
         rows[i]["content"] = rows[j]["content"] = f"copy-{min(i, j)}"
+    for i, j in draw(changes):
+        if "content" not in rows[i] and "content" not in rows[j]:
+            rows[i]["recording"] = rows[j]["recording"] = f"sounds-{min(i, j)}"
     return table_of(rows)
 
 
@@ -148,6 +153,7 @@ def test_tracks_and_recordings_stay_on_one_side_and_artists_where_promised(proto
     deal = deal_or_skip(protocol, table)
     assert not on_several_sides(table.names, table, deal)
     assert not on_several_sides(table.content, table, deal)
+    assert not on_several_sides(table.recording, table, deal)
     assert_disjoint(table, deal, artists=protocol.artists_apart)
     if protocol.artists_apart:
         assert not on_several_sides(table.artist, table, deal)
@@ -228,6 +234,25 @@ def test_no_protocol_can_leave_a_side_empty():
     rows = [{"label": "a", "name": f"{i}.wav"} for i in range(2)]
     with pytest.raises(ProtocolError, match=r"protocol=broken leaves no tracks for the test side"):
         _EveryThirdTrack().deal(table_of(rows))
+
+
+@pytest.mark.parametrize("protocol", DEALING, ids=lambda p: p.name)
+def test_a_table_without_copies_is_dealt_as_if_nobody_had_looked_for_them(protocol):
+    rows = [*artists_of("a", [3, 2, 2, 1, 4]), *artists_of("b", [1, 1, 5, 2])]
+    looked = [row | {"recording": f"recording {number}"} for number, row in enumerate(rows)]
+    one, other = protocol.deal(table_of(rows)), protocol.deal(table_of(looked))
+    assert all(np.array_equal(one.side(side), other.side(side)) for side in SIDES)
+    assert one.notices == other.notices
+
+
+def test_copies_are_counted_in_a_notice():
+    rows = [{"label": label} for label in "aaaaabbbbb"]
+    for number in (0, 1, 7):
+        rows[number]["recording"] = "x"
+    for number in (3, 4):
+        rows[number]["content"] = "y"
+    told = TrackProtocol().deal(table_of(rows)).notices
+    assert "2 recordings are there in several copies, 5 tracks together: these stay on one side" in told
 
 
 # --- groups and shares ----------------------------------------------------------------------------------------------
@@ -612,6 +637,18 @@ def test_predefined_with_one_recording_on_two_sides_is_an_error():
     )
 
 
+def test_predefined_tells_of_copies_on_two_sides():
+    rows = predefined_rows()
+    rows[0]["recording"] = rows[2]["recording"] = "same"
+    table = table_of(rows)
+    deal = PredefinedProtocol().deal(table)
+    assert deal.notices == (
+        "1 recording has copies on more than one side, as the given split has it, so the figures are too high for new "
+        "music: a/00000.wav (training) and a/00002.wav (test)",
+    )
+    PredefinedProtocol().check(table, deal)
+
+
 def test_predefined_counts_artists_on_two_sides():
     table = table_of([row | {"artist": f"{row['label']}-1"} for row in predefined_rows()])
     deal = PredefinedProtocol().deal(table)
@@ -652,6 +689,13 @@ def test_a_recording_on_two_sides_is_an_error_unless_leaky():
     with pytest.raises(ProtocolError, match=r"1.wav \(training\) and 3.wav \(test\) are the same recording"):
         assert_disjoint(table, deal, artists=False)
     assert_disjoint(table, deal, artists=False, leaky=True)
+
+
+def test_copies_on_two_sides_are_an_error_where_they_are_kept_apart():
+    table, deal = four_tracks(recording="abcb"), deal_of([0, 1, 2, 3], [4, 5], [6, 7])
+    with pytest.raises(ProtocolError, match=r"1.wav \(training\) and 3.wav \(test\) are copies of one recording"):
+        assert_disjoint(table, deal, artists=False)
+    assert_disjoint(table, deal, artists=False, copies=False)
 
 
 def test_an_artist_on_two_sides_is_an_error_where_artists_are_kept_apart():
@@ -748,6 +792,7 @@ def test_unknown_names_suggest_near_ones():
         {"names": ("x", "x")},
         {"n_clips": np.array([1, -1])},
         {"artist": ()},
+        {"recording": ("1",)},
     ],
 )
 def test_a_table_that_contradicts_itself_is_refused(wrong):

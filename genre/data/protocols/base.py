@@ -24,12 +24,15 @@ class Protocol(ABC):
         Its name in configs and reports.
     leaky
         Whether clips of one recording may be on two sides, which makes its figures meaningless for new music.
+    copies_apart
+        Whether it guarantees that no copies of one recording, however encoded or cut, are on two sides.
     artists_apart
         Whether it guarantees that no known artist is on two sides.
     """
 
     name: ClassVar[str]
     leaky: ClassVar[bool] = False
+    copies_apart: ClassVar[bool] = True
     artists_apart: ClassVar[bool] = False
 
     def settings(self) -> dict[str, str | int | float]:
@@ -62,7 +65,7 @@ class Protocol(ABC):
 
     def check(self, table: TrackTable, deal: Deal) -> None:
         """Raise ProtocolError when something is on two sides that this protocol keeps apart."""
-        assert_disjoint(table, deal, artists=self.artists_apart, leaky=self.leaky)
+        assert_disjoint(table, deal, artists=self.artists_apart, copies=self.copies_apart, leaky=self.leaky)
 
     @abstractmethod
     def _sides(self, table: TrackTable) -> tuple[IntArray, list[str]]:

@@ -10,12 +10,13 @@ from genre.data.protocols.table import SIDE_WORDS, SIDES, BoolArray, Deal, Track
 from genre.errors import ProtocolError
 
 
-def assert_disjoint(table: TrackTable, deal: Deal, *, artists: bool, leaky: bool = False) -> None:
+def assert_disjoint(table: TrackTable, deal: Deal, *, artists: bool, copies: bool = True, leaky: bool = False) -> None:
     """Check that nothing is on two sides.
 
-    Clips are always checked. Tracks and identical recordings are checked unless ``leaky``, artists when ``artists``.
-    The protocols whose sides somebody else has fixed (``predefined``, ``fault_filtered``) do not promise anything about
-    artists: there an artist on two sides is told in a notice, while an identical recording remains an error.
+    Clips are always checked. Tracks and identical content are checked unless ``leaky``, other copies of a recording
+    when ``copies``, artists when ``artists``. The protocols whose sides somebody else has fixed (``predefined``,
+    ``fault_filtered``) do not promise anything about artists and copies: there these are told in a notice when they are
+    on two sides, while identical content remains an error.
 
     Raises
     ------
@@ -40,12 +41,17 @@ def assert_disjoint(table: TrackTable, deal: Deal, *, artists: bool, leaky: bool
         )
     if shared := on_two_sides(table.content, present):
         raise ProtocolError(
-            f"{_examples(table, table.content, shared[0], present)} are the same recording on two sides: "
+            f"{examples(table, table.content, shared[0], present)} are the same recording on two sides: "
             "remove one of them, or give both the same side"
+        )
+    if copies and (shared := on_two_sides(table.recording, present)):
+        raise ProtocolError(
+            f"{examples(table, table.recording, shared[0], present)} are copies of one recording on two sides: "
+            "deal the tracks again"
         )
     if artists and (shared := on_two_sides(table.artist, present)):
         raise ProtocolError(
-            f"{_examples(table, table.artist, shared[0], present)} are by one artist ({shared[0]}) on two sides: "
+            f"{examples(table, table.artist, shared[0], present)} are by one artist ({shared[0]}) on two sides: "
             "deal the tracks again"
         )
 
@@ -67,7 +73,7 @@ def on_two_sides(keys: Sequence[str | None], present: BoolArray) -> list[str]:
     return sorted(key for key, bits in sides.items() if bits.bit_count() > 1)
 
 
-def _examples(table: TrackTable, keys: Sequence[str | None], key: str, present: BoolArray) -> str:
+def examples(table: TrackTable, keys: Sequence[str | None], key: str, present: BoolArray) -> str:
     """Name two tracks of one key on different sides, each with its side."""
     members = [track for track in range(len(keys)) if keys[track] == key and present[track].any()]
     one = members[0]

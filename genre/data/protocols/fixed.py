@@ -1,6 +1,7 @@
 """Protocols whose sides somebody else has fixed: ``fault_filtered`` (GTZAN's published lists) and ``predefined``.
 
-They keep tracks and identical recordings apart. Artists are as the lists have them: a notice counts those on two sides.
+They keep tracks and identical content apart. Artists and other copies of recordings are as the lists have them: notices
+count those on two sides.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import ClassVar
 import numpy as np
 
 from genre.data.protocols.base import Protocol
-from genre.data.protocols.disjoint import on_two_sides
+from genre.data.protocols.disjoint import examples, on_two_sides
 from genre.data.protocols.groups import listing
 from genre.data.protocols.table import LEFT_OUT, SIDE_WORDS, SIDES, TEST, TRAIN, VAL, BoolArray, IntArray, TrackTable
 from genre.errors import ProtocolError, near_names
@@ -33,6 +34,7 @@ class FaultFilteredProtocol(Protocol):
     """
 
     name: ClassVar[str] = "fault_filtered"
+    copies_apart: ClassVar[bool] = False
 
     def _sides(self, table: TrackTable) -> tuple[IntArray, list[str]]:
         stems = [PurePosixPath(name).stem for name in table.names]
@@ -48,7 +50,7 @@ class FaultFilteredProtocol(Protocol):
         present = _present(table, side)
         _require_sides("the fault-filtered lists have", present, remedy)
         _require_classes("the fault-filtered lists have", table, present, sides=(TRAIN, VAL, TEST), remedy=remedy)
-        return table.per_clip(side), [*_about_lists(stems, listed), *_about_artists(table, side)]
+        return table.per_clip(side), [*_about_lists(stems, listed), *_about_given(table, side)]
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class PredefinedProtocol(Protocol):
     """
 
     name: ClassVar[str] = "predefined"
+    copies_apart: ClassVar[bool] = False
 
     def _sides(self, table: TrackTable) -> tuple[IntArray, list[str]]:
         remedy = "fill in the split column of tracks.csv"
@@ -74,7 +77,7 @@ class PredefinedProtocol(Protocol):
         present = _present(table, side)
         _require_sides("the split column has", present, remedy)
         _require_classes("the split column has", table, present, sides=(TRAIN, TEST), remedy=remedy)
-        return table.per_clip(side), [*_about_column(table, side, present), *_about_artists(table, side)]
+        return table.per_clip(side), [*_about_column(table, side, present), *_about_given(table, side)]
 
 
 def _fault_filtered_lists() -> dict[str, int]:
@@ -134,9 +137,19 @@ def _about_column(table: TrackTable, side: IntArray, present: BoolArray) -> list
     return notices
 
 
-def _about_artists(table: TrackTable, side: IntArray) -> list[str]:
-    shared = on_two_sides(table.artist, side[:, None] == np.arange(len(SIDES)))
-    if not shared:
-        return []
-    subject = "1 artist has" if len(shared) == 1 else f"{len(shared)} artists have"
-    return [f"{subject} tracks on more than one side, as the given split has it: {listing(shared, at_most=3)}"]
+def _about_given(table: TrackTable, side: IntArray) -> list[str]:
+    """Say which copies and artists the given split has on more than one side."""
+    present = side[:, None] == np.arange(len(SIDES))
+    notices = []
+    if copies := on_two_sides(table.recording, present):
+        subject = "1 recording has copies" if len(copies) == 1 else f"{len(copies)} recordings have copies"
+        pairs = listing((examples(table, table.recording, copy, present) for copy in copies), at_most=3)
+        notices.append(
+            f"{subject} on more than one side, as the given split has it, so the figures are too high for new music: "
+            f"{pairs}"
+        )
+    if artists := on_two_sides(table.artist, present):
+        subject = "1 artist has" if len(artists) == 1 else f"{len(artists)} artists have"
+        names = listing(artists, at_most=3)
+        notices.append(f"{subject} tracks on more than one side, as the given split has it: {names}")
+    return notices

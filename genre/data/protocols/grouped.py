@@ -12,7 +12,13 @@ from genre.data.protocols.base import SharesProtocol
 from genre.data.protocols.dealing import MUST, SHOULD, Aim, deal_groups, tally
 from genre.data.protocols.disjoint import on_two_sides
 from genre.data.protocols.groups import Groups
-from genre.data.protocols.reasons import about_unknown_artists, about_validation, require_present, require_two
+from genre.data.protocols.reasons import (
+    about_copies,
+    about_unknown_artists,
+    about_validation,
+    require_present,
+    require_two,
+)
 from genre.data.protocols.table import SIDES, IntArray, TrackTable
 
 _SIDE_WEIGHT = np.array([1.0, 1.0, 1.5])  # where one of the two must be small, rather val than test
@@ -32,7 +38,11 @@ class GroupedProtocol(SharesProtocol):
         side = deal_groups(groups.counts, self._aim(groups), np.random.default_rng(self.seed))
         present = tally(groups.counts, side, len(SIDES)) > 0
         require_present(groups, present)
-        notices = [*self._about_artists(table, side[groups.group]), *about_validation(groups, present)]
+        notices = [
+            *about_copies(table),
+            *self._about_artists(table, side[groups.group]),
+            *about_validation(groups, present),
+        ]
         return table.per_clip(side[groups.group]), notices
 
     def _aim(self, groups: Groups) -> Aim:

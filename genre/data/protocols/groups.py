@@ -33,7 +33,7 @@ class Groups:
 
     @classmethod
     def of(cls, table: TrackTable, *, by_artist: bool) -> Groups:
-        """Group the tracks of ``table`` by identical content and, with ``by_artist``, by artist."""
+        """Group the tracks of ``table`` by recording and, with ``by_artist``, by artist."""
         group = group_tracks(table, by_artist=by_artist)
         counts = np.zeros((int(group.max(initial=-1)) + 1, len(table.labels)), dtype=np.int64)
         np.add.at(counts, (group, table.label), 1)
@@ -52,7 +52,7 @@ class Groups:
         plural = "" if count == 1 else "s"
         if self.by_artist and None not in artists and len(artists) == count:
             return f"{count} artist{plural}"
-        if len({self.table.content[track] for track in members}) == count:
+        if len({self.table.recording[track] for track in members}) == count:
             return f"{count} recording{plural}"
         return f"{count} group{plural} of tracks that share an artist or a recording"
 
@@ -68,9 +68,9 @@ class Groups:
 def group_tracks(table: TrackTable, *, by_artist: bool) -> IntArray:
     """Find the groups of tracks that may not be parted.
 
-    Groups are the connected components over "same content" and, with ``by_artist``, "same artist". An artist who
+    Groups are the connected components over "same recording" and, with ``by_artist``, "same artist". An artist who
     appears under two labels is therefore one group, and two artists who share a recording are too. A track without an
-    artist is joined to others by identical content only.
+    artist is joined to others by recording only.
 
     Returns
     -------
@@ -78,6 +78,7 @@ def group_tracks(table: TrackTable, *, by_artist: bool) -> IntArray:
     """
     parent = list(range(len(table.names)))
     _join(parent, table.content)
+    _join(parent, table.recording)
     if by_artist:
         _join(parent, table.artist)
     roots = np.array([_root(parent, track) for track in range(len(parent))], dtype=np.int64)

@@ -10,7 +10,13 @@ import numpy as np
 from genre.data.protocols.base import Protocol, check_share, check_whole
 from genre.data.protocols.dealing import MUST, SHOULD, Aim, deal_groups, tally
 from genre.data.protocols.groups import Groups, listing
-from genre.data.protocols.reasons import about_unknown_artists, entangled, nothing_to_validate, require_two
+from genre.data.protocols.reasons import (
+    about_copies,
+    about_unknown_artists,
+    entangled,
+    nothing_to_validate,
+    require_two,
+)
 from genre.data.protocols.table import SIDES, TEST, TRAIN, VAL, BoolArray, IntArray, TrackTable
 from genre.errors import ConfigError, ProtocolError
 
@@ -68,7 +74,7 @@ class KFoldProtocol(Protocol):
         present = tally(groups.counts, side, len(SIDES)) > 0
         if not present[VAL].any():
             raise nothing_to_validate(groups)
-        notices = [*about_unknown_artists(table), *self._about_few_groups(groups, present)]
+        notices = [*about_copies(table), *about_unknown_artists(table), *self._about_few_groups(groups, present)]
         return table.per_clip(side[groups.group]), notices
 
     def _folds(self, groups: Groups) -> IntArray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from genre.data.protocols.groups import Groups, listing
@@ -68,6 +70,15 @@ def about_unknown_artists(table: TrackTable) -> list[str]:
         f"{unknown} of {len(table.artist)} tracks {has} no artist, so tracks of one artist may be on two sides; "
         "fill in the artist column of tracks.csv"
     ]
+
+
+def about_copies(table: TrackTable) -> list[str]:
+    """Say which recordings are there more than once, for protocols that keep their copies on one side."""
+    copies = [number for number in Counter(table.recording).values() if number > 1]
+    if not copies:
+        return []
+    subject = "1 recording is" if len(copies) == 1 else f"{len(copies)} recordings are"
+    return [f"{subject} there in several copies, {sum(copies)} tracks together: these stay on one side"]
 
 
 def about_validation(groups: Groups, present: BoolArray) -> list[str]:

@@ -14,6 +14,7 @@ SIDES = ("train", "val", "test")
 SIDE_WORDS = {"train": "training", "val": "validation", "test": "test"}
 TRAIN, VAL, TEST = range(3)
 LEFT_OUT = -1
+COLUMNS = ("names", "label", "artist", "content", "split", "n_clips", "recording")
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +39,9 @@ class TrackTable:
         The side a user gave each track (``train``, ``val``, ``test``), or None, shape=(n_tracks,).
     n_clips
         Number of clips of each track, shape=(n_tracks,). A track without clips is on no side.
+    recording
+        Key of the recording that each track is of, however it was encoded, cut or levelled, shape=(n_tracks,); by
+        default ``content``. Tracks of equal content have equal keys.
 
     Raises
     ------
@@ -52,11 +56,13 @@ class TrackTable:
     content: tuple[str, ...]
     split: tuple[str | None, ...]
     n_clips: IntArray
+    recording: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "recording", self.recording or self.content)
         for column in ("label", "n_clips"):
             object.__setattr__(self, column, _whole_numbers(column, getattr(self, column)))
-        lengths = {c: len(getattr(self, c)) for c in ("names", "label", "artist", "content", "split", "n_clips")}
+        lengths = {c: len(getattr(self, c)) for c in COLUMNS}
         if len(set(lengths.values())) > 1:
             raise ValueError(f"columns of a track table differ in length: {lengths}")
         if len(set(self.names)) < len(self.names):
@@ -85,6 +91,7 @@ class TrackTable:
             content=tuple(self.content[i] for i in index),
             split=tuple(self.split[i] for i in index),
             n_clips=self.n_clips[index],
+            recording=tuple(self.recording[i] for i in index),
         )
 
 
