@@ -16,6 +16,7 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from sklearn.pipeline import Pipeline
 
 import genre
+from genre.classical.classifiers import takes_weights
 from genre.classical.model import SUFFIX, ClassicalModel, count_values
 from genre.classical.search import Rows, Search, Split, fit, inner_folds, tune
 from genre.commands import tensorboard
@@ -25,6 +26,7 @@ from genre.commands.features import load_features
 from genre.commands.page import write_run_page
 from genre.commands.runs import alone_in, finished_run, in_multirun, output_folder, require_settings, tell_notices
 from genre.commands.space import write_space
+from genre.data.balance import artist_weights, check_artist_balance
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
 from genre.data.duplicates import write_duplicates
 from genre.data.feature_set import FeatureSet
@@ -100,6 +102,8 @@ class Job:
         self._tell_data(deal)
         started = time.perf_counter()
         rows, splits = self._rows(deal)
+        if rows.weight is not None and not takes_weights(pipeline[-1]):
+            say(f"{self.name} takes no weights, so data.artist_balance does not change it")
         with work_bar(self.name) as progress:
             settings = self.cfg.search
             search = tune(pipeline, grid, rows, splits, score=settings.score, jobs=settings.jobs, progress=progress)
@@ -119,8 +123,17 @@ class Job:
             leaky=self.protocol.leaky,
         )
         values = self.features.values.astype(np.float64)
-        rows = Rows(values, self.features.label, self.features.track, group, len(self.features.labels))
+        n_classes = len(self.features.labels)
+        rows = Rows(values, self.features.label, self.features.track, group, n_classes, self._weights(deal))
         return rows, folds or [(deal.train, deal.val)]
+
+    def _weights(self, deal: Deal) -> NDArray[np.float32] | None:
+        """Return how much each clip counts in training; ``None`` if all count alike."""
+        balance = check_artist_balance(self.cfg.data.get("artist_balance", 0))
+        if balance == 0:
+            return None
+        n_clips = np.bincount(self.features.track[deal.train], minlength=len(self.features.table.names))
+        return artist_weights(self.features.table, n_clips, balance)[self.features.track]
 
     def _model(self, pipeline: Pipeline, deal: Deal) -> ClassicalModel:
         """Return the fitted pipeline with the temperature that suits validation best."""
