@@ -213,6 +213,30 @@ def test_what_is_not_as_usual_is_part_of_the_name(sweep, table: Path, tmp_path: 
     }
 
 
+def test_artists_count_alike_where_a_classifier_takes_weights(sweep, make_music, tmp_path: Path) -> None:
+    music = make_music(artists=8)  # of which some are now one, with more tracks than the others
+    listed = (music / "tracks.csv").read_text()
+    (music / "tracks.csv").write_text(listed.replace("artist 1", "artist 0").replace("artist 2", "artist 0"))
+    folder = tmp_path / "sweep"
+    given = (
+        "data=folder",
+        f"data.root={music}",
+        "data.clip_sec=1",
+        "logger=none",
+        "classifier.grid={}",
+        "report=false",
+    )
+    result = sweep("-m", *given, "classifier=logistic_regression,knn", "data.artist_balance=0,1", "transform=none",
+                   f"hydra.sweep.dir={folder}")  # fmt: skip
+    assert result.status == 0, result.err
+    assert " ".join(result.out.split()).count("none_knn takes no weights, so data.artist_balance does not change it") == 1
+    same = {
+        name: len({(run / "predictions.csv").read_text() for run in folder.glob(f"none_{name}_*") if run.is_dir()}) == 1
+        for name in ("logistic_regression", "knn")
+    }
+    assert same == {"logistic_regression": False, "knn": True}
+
+
 SWEEP = ("-m", "transform=none,pca", "classifier=ridge,knn", "classifier.grid={}")
 
 
