@@ -17,6 +17,7 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from genre.audio.damage import Damage
 from genre.commands.callbacks import BestCheckpoint, History, KeepInterrupted, StepSeed, TrainingProgress
+from genre.data.backends import Backend
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
 from genre.data.fingerprint import digest
@@ -82,6 +83,7 @@ def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreD
         augment=instantiate(cfg.augment) if "augment" in cfg else None,
         seed=cfg.seed,
         jobs=data.jobs,
+        backend=Backend(cfg.prepare.backend, cfg.prepare.address),
         damage=damage,
         copies=copies,
         progress=progress,

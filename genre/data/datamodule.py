@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from genre.audio.damage import Damage
 from genre.data.augment import Augment
+from genre.data.backends import Backend
 from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler, ClipVersions, RandomCrops
 from genre.data.clips import ClipSpec
 from genre.data.damaged import DamagedClips
@@ -84,6 +85,8 @@ class GenreDataModule(LightningDataModule):
         Of the training clips of an epoch, their order and their augmentation.
     jobs
         Processes that prepare clips; ``None`` is one a core.
+    backend
+        What runs them; processes of this machine by default.
     damage, copies
         What befalls damaged copies, and how many are prepared beside the clean clips. Training draws every clip from
         the clean ones or a copy, each equally often; everything else sees clean clips only.
@@ -110,6 +113,7 @@ class GenreDataModule(LightningDataModule):
         augment: Augment | None = None,
         seed: int = 0,
         jobs: int | None = None,
+        backend: Backend | None = None,
         damage: Damage | None = None,
         copies: int = 0,
         progress: Progress | None = None,
@@ -141,6 +145,7 @@ class GenreDataModule(LightningDataModule):
         self.augment = augment or Augment()
         self.seed = seed
         self.jobs = jobs
+        self.backend = backend
         self.damage = damage
         self.copies = copies
         self.notices: tuple[str, ...] = ()
@@ -216,6 +221,7 @@ class GenreDataModule(LightningDataModule):
             self.frontend.settings(),
             store_dir=self.store_dir,
             jobs=self.jobs,
+            backend=self.backend,
             progress=self._progress,
             say=self._say,
         )
