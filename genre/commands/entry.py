@@ -191,6 +191,9 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
                 sentence = _added_setting(unexpected.group(1), arguments)
         case OSError() if error.filename is not None:
             sentence = f"{error.filename} cannot be used ({error.strerror}); choose another place for it"
+        case _ if type(error).__module__.startswith("submitit."):
+            said = " ".join(str(error).split())
+            sentence = f"the cluster did not take the jobs ({said}); see hydra.launcher in conf/launcher/slurm.yaml"
         case _:
             return None
     return sentence

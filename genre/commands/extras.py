@@ -1,7 +1,8 @@
-"""Packages that only some settings need: what is missing is said before anything else happens."""
+"""Packages and programs that only some settings need: what is missing is said before anything else happens."""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from importlib.util import find_spec
 
@@ -18,11 +19,16 @@ EXTRAS = {
 
 
 def require_extras(arguments: Sequence[str]) -> None:
-    """Raise ConfigError if an argument of a command needs a package that is not installed."""
+    """Raise ConfigError if an argument of a command needs a package or a program that is not installed."""
     for argument in arguments:
         for beginning, (extra, plugin) in EXTRAS.items():
             if argument.startswith(beginning) and argument != "hparams_search=null" and not _installed(plugin):
                 raise missing_extra(argument, extra)
+        if argument == "launcher=slurm" and shutil.which("srun") is None:
+            raise ConfigError(
+                "launcher=slurm needs sbatch and srun, which are not on this machine; run it on a login node of the "
+                "cluster, or try the sweep here with launcher=submitit_local"
+            )
 
 
 def _installed(plugin: str) -> bool:

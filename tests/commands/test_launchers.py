@@ -90,9 +90,10 @@ def test_a_slurm_array_asks_for_what_the_settings_say(train, music: Path, tmp_pa
         f"data.root={music}",
         f"hydra.sweep.dir={tmp_path / 'sweep'}",
         *(f"hydra.launcher.{setting}" for setting in asked),
-        "hydra.launcher.additional_parameters={mail-type: END}",
+        "+hydra.launcher.additional_parameters={mail-type: END}",
     )
     assert result.status == 1
+    assert "error: the cluster did not take the jobs (no cluster here); see hydra.launcher" in result.err
     options = dict(line.removeprefix("#SBATCH --").partition("=")[::2] for line in script.read_text().splitlines())
     wanted = {
         "partition": "gpu",
@@ -106,6 +107,14 @@ def test_a_slurm_array_asks_for_what_the_settings_say(train, music: Path, tmp_pa
         "mail-type": "END",
     }
     assert options.items() >= wanted.items()
+
+
+@needs("submitit")
+def test_slurm_without_slurm_is_told(train, monkeypatch) -> None:
+    monkeypatch.setenv("PATH", "")
+    result = train("-m", "launcher=slurm", "seed=0,1")
+    assert result.status == 1
+    assert "which are not on this machine; run it on a login node" in result.err
 
 
 def test_what_is_not_installed_is_named_with_its_remedy(train, monkeypatch) -> None:
