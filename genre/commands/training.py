@@ -19,7 +19,8 @@ import genre
 from genre.commands import tensorboard
 from genre.commands.build import build_datamodule, build_model, build_trainer, config_hash
 from genre.commands.callbacks import History
-from genre.commands.console import console, preparation_bar, say
+from genre.commands.console import console, fall_silent, preparation_bar, say
+from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
 from genre.commands.runs import finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.store import write_quarantine
@@ -31,6 +32,12 @@ from genre.models.base import GenreModule
 from genre.models.registry import load_model, read_checkpoint
 
 MODES = ("fit", "test")
+
+NOT_KEPT = ("ckpt", "mode", "debug", "launcher", "hparams_search", "prepare", "prepare.backend", "prepare.address")
+"""Settings that a checkpoint does not remember: they say what is done, and how, but shape nothing."""
+
+WHERE = ("trainer", *(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy", "sync_batchnorm")))
+"""Settings of a training that its evaluation does not take over: it may be done on another machine."""
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -55,6 +62,8 @@ def run(cfg: DictConfig) -> float | None:
     cfg = composed.cfg
     require_settings(cfg)
     _quiet()
+    if not is_first_process():
+        fall_silent()
     with preparation_bar() as progress:
         datamodule = build_datamodule(cfg, progress=progress, say=say)
         seed_everything(cfg.seed, workers=True, verbose=False)
@@ -65,8 +74,10 @@ def run(cfg: DictConfig) -> float | None:
         if done is not None:
             return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
-    _tell_data(datamodule, folder)
-    return job.fit() if cfg.mode == "fit" else job.test()
+    if job.leads:
+        _tell_data(datamodule, folder)
+    with job_processes():
+        return job.fit() if cfg.mode == "fit" else job.test()
 
 
 @dataclass(frozen=True)
@@ -78,7 +89,7 @@ class Composition:
     cfg
         The configuration.
     overrides
-        ``name=value`` of all that was asked for, without ``ckpt`` and ``mode``.
+        ``name=value`` of all that was asked for, without :data:`NOT_KEPT`.
     model
         Name of the chosen model configuration.
     """
@@ -98,11 +109,13 @@ def composition(cfg: DictConfig) -> Composition:
     choices: Any = hydra.runtime.choices
     if cfg.ckpt is not None:
         earlier = read_checkpoint(cfg.ckpt)["genre"].get("provenance", {}).get("overrides", [])
+        if cfg.mode == "test":
+            earlier = [override for override in earlier if override.partition("=")[0] not in WHERE]
         asked = merge_overrides(earlier, asked, set(choices))
         cfg = compose(config_name=hydra.job.config_name, overrides=asked, return_hydra_config=True)
         choices = cfg.hydra.runtime.choices
         cfg = OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name != "hydra"])
-    shaping = tuple(override for override in asked if override.partition("=")[0] not in ("ckpt", "mode", "debug"))
+    shaping = tuple(override for override in asked if override.partition("=")[0] not in NOT_KEPT)
     return Composition(cfg, shaping, str(choices.model))
 
 
@@ -147,6 +160,9 @@ class Job:
         self.folder = folder
         self.datamodule = datamodule
         self.parts = build_trainer(self.cfg, folder)
+        check_processes(self.parts.trainer)
+        datamodule.trainer = self.parts.trainer  # tells every process which clips are its own
+        self.leads = self.parts.trainer.is_global_zero
         earlier = None if self.cfg.ckpt is None else load_model(self.cfg.ckpt)
         if earlier is not None:
             self._check_fits(earlier)
@@ -175,7 +191,8 @@ class Job:
         self.model = load_model(best)
         logits, batch = self._logits("val")
         self.model.temperature.fill_(fit_temperature(logits, batch["label"]))
-        finish_checkpoint(best, self.model, self.parts.history)
+        if self.leads:
+            finish_checkpoint(best, self.model, self.parts.history)
         return self._evaluate(best)
 
     def test(self) -> float | None:
@@ -187,7 +204,7 @@ class Job:
 
     def _train(self) -> None:
         trainer = self.parts.trainer
-        for logger in trainer.loggers:
+        for logger in trainer.loggers if self.leads else ():
             tensorboard.log_settings(logger, self.cfg)
         try:
             trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=self.cfg.ckpt, weights_only=True)
@@ -222,6 +239,8 @@ class Job:
     def _evaluate(self, checkpoint: Path) -> float | None:
         """Predict validation and test clips, write every output of the run and show the result."""
         sides = {side: self._predict(side) for side in ("val", "test")}
+        if not self.leads:
+            return None
         origin = self.model.provenance
         info = RunInfo(
             protocol=self.datamodule.protocol.name,
@@ -262,9 +281,10 @@ class Job:
         )
 
     def _logits(self, side: str) -> tuple[NDArray[np.float32], dict[str, NDArray[np.int64]]]:
-        """Return the logits (n, classes) of one side, and label, track and start of its clips."""
+        """Return the logits (n, classes) of one side, and label, track and start of its clips, of all processes."""
         batches: Any = self.parts.trainer.predict(self.model, self.datamodule.loader(side))
         joined = {name: torch.cat([batch[name] for batch in batches]).cpu().numpy() for name in batches[0]}
+        joined = gathered(joined)
         return joined.pop("logits"), joined
 
 

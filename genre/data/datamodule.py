@@ -353,8 +353,18 @@ class GenreDataModule(LightningDataModule):
         )
 
     def loader(self, side: str) -> DataLoader[Batch]:
-        """Return all clips of one side, clean, as batches in the order of :meth:`rows`."""
-        return self._loader(self.rows(side))
+        """Return all clips of one side, clean, as batches in the order of :meth:`rows`; of several processes, its own.
+
+        Raises
+        ------
+        ConfigError
+            If there are fewer clips than processes.
+        """
+        rows = self.rows(side)
+        processes = self.trainer.world_size if self.trainer is not None else 1
+        if len(rows) < processes:
+            raise ConfigError(f"{side} has {len(rows)} clips for {processes} processes; choose fewer trainer.devices")
+        return self._loader(rows)
 
     def _loader(self, rows: NDArray[np.int64] | RandomCrops) -> DataLoader[Batch]:
         trainer = self.trainer
