@@ -16,8 +16,10 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from genre.audio.damage import Damage
-from genre.commands.callbacks import BestCheckpoint, History, KeepInterrupted, StepSeed, TrainingProgress
+from genre.commands.callbacks import BestCheckpoint, History, KeepInterrupted, StepSeed, TrainingProgress, TrialPruning
 from genre.data.backends import Backend
+from genre.commands.runs import in_multirun
+from genre.commands.study import open_study
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
 from genre.data.fingerprint import digest
@@ -58,6 +60,7 @@ class TrainerParts:
     trainer: Trainer
     history: History
     checkpoint: ModelCheckpoint
+    pruning: TrialPruning | None = None
 
 
 def build_datamodule(cfg: DictConfig, *, progress: Progress, say: Any) -> GenreDataModule:
@@ -184,7 +187,26 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    return TrainerParts(trainer, history, best)
+    pruning = _trial_pruning() if cfg.mode == "fit" and trainer.world_size == 1 else None
+    if pruning is not None:
+        trainer.callbacks.append(pruning)  # type: ignore[attr-defined]
+    return TrainerParts(trainer, history, best, pruning)
+
+
+def _trial_pruning() -> TrialPruning | None:
+    """Return what stops a hopeless trial early, if this run is a trial of a search."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized() or not in_multirun():
+        return None
+    hydra = HydraConfig.get()
+    pruning = hydra.sweeper.get("pruning")
+    if pruning is None or pruning.startup_trials is None:
+        return None
+    from optuna.pruners import MedianPruner
+
+    pruner = MedianPruner(n_startup_trials=pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1)
+    return TrialPruning(open_study(Path(hydra.sweep.dir), pruner=pruner), int(hydra.job.num))
 
 
 def multiplies_bfloat16() -> bool:

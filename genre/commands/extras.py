@@ -9,20 +9,20 @@ from importlib.util import find_spec
 from genre.errors import ConfigError, missing_extra
 
 EXTRAS = {
-    "launcher=joblib": ("joblib", "hydra_joblib_launcher"),
-    "launcher=submitit_local": ("submitit", "hydra_submitit_launcher"),
-    "launcher=slurm": ("submitit", "hydra_submitit_launcher"),
-    "launcher=ray": ("ray", "hydra_ray_launcher"),
-    "hparams_search=": ("optuna", "hydra_optuna_sweeper"),
+    "launcher=joblib": ("joblib", "hydra_plugins.hydra_joblib_launcher"),
+    "launcher=submitit_local": ("submitit", "hydra_plugins.hydra_submitit_launcher"),
+    "launcher=slurm": ("submitit", "hydra_plugins.hydra_submitit_launcher"),
+    "launcher=ray": ("ray", "hydra_plugins.hydra_ray_launcher"),
+    "hparams_search=": ("optuna", "optuna"),
 }
-"""Beginning of a setting -> the extra of pyproject.toml that it needs, and the Hydra plugin that is in it."""
+"""Beginning of a setting -> the extra of pyproject.toml that it needs, and a module that is in it."""
 
 
 def require_extras(arguments: Sequence[str]) -> None:
     """Raise ConfigError if an argument of a command needs a package or a program that is not installed."""
     for argument in arguments:
-        for beginning, (extra, plugin) in EXTRAS.items():
-            if argument.startswith(beginning) and argument != "hparams_search=null" and not _installed(plugin):
+        for beginning, (extra, module) in EXTRAS.items():
+            if argument.startswith(beginning) and argument != "hparams_search=null" and not _installed(module):
                 raise missing_extra(argument, extra)
         if argument == "launcher=slurm" and shutil.which("srun") is None:
             raise ConfigError(
@@ -31,8 +31,5 @@ def require_extras(arguments: Sequence[str]) -> None:
             )
 
 
-def _installed(plugin: str) -> bool:
-    try:
-        return find_spec(f"hydra_plugins.{plugin}") is not None
-    except ModuleNotFoundError:  # no plugin at all is installed
-        return False
+def _installed(module: str) -> bool:
+    return find_spec(module) is not None

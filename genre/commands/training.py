@@ -36,7 +36,10 @@ MODES = ("fit", "test")
 NOT_KEPT = ("ckpt", "mode", "debug", "launcher", "hparams_search", "prepare", "prepare.backend", "prepare.address")
 """Settings that a checkpoint does not remember: they say what is done, and how, but shape nothing."""
 
-WHERE = ("trainer", *(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy", "sync_batchnorm")))
+WHERE = (
+    "trainer",
+    *(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy", "sync_batchnorm")),
+)
 """Settings of a training that its evaluation does not take over: it may be done on another machine."""
 
 
@@ -173,7 +176,7 @@ class Job:
             self._check_epochs()
 
     def fit(self) -> float | None:
-        """Train, calibrate, evaluate and report."""
+        """Train, calibrate, evaluate and report; a trial that is stopped early is not evaluated."""
         self.model.set_statistics(self.datamodule.statistics)
         self.model.provenance = {
             "overrides": list(self.composed.overrides),
@@ -187,6 +190,9 @@ class Job:
             f"{self.datamodule.epoch_clips} clips an epoch, {self.parts.trainer.max_epochs} epochs at most"
         )
         self._train()
+        if self.parts.pruning is not None and self.parts.pruning.epoch is not None:
+            say(f"stopped after epoch {self.parts.pruning.epoch}: other trials of this search did better by then")
+            return None
         best = Path(self.parts.checkpoint.best_model_path)
         self.model = load_model(best)
         logits, batch = self._logits("val")

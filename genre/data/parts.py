@@ -74,7 +74,9 @@ def prepare_parts(
     tell = progress if progress is not None else lambda *_: None
     tell(len(done), len(todo), n_clips)
     try:
-        for track in _in_processes([job for job in todo if job.bytes_hash not in done], folder, jobs, backend or Backend()):
+        for track in _in_processes(
+            [job for job in todo if job.bytes_hash not in done], folder, jobs, backend or Backend()
+        ):
             done[track.bytes_hash] = track
             n_clips += track.n_clips
             tell(len(done), len(todo), n_clips)

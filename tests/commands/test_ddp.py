@@ -60,7 +60,9 @@ def test_two_processes_say_what_one_says_of_every_clip_once(train, uneven: Path,
         found = metrics(run)
         assert (found["seed"], found["train_seconds"]) == (1, expected["train_seconds"])
         for side in ("val", "test"):
-            assert found[side].pop("track_accuracy_ci95") == pytest.approx(expected[side]["track_accuracy_ci95"], abs=1e-3)
+            assert found[side].pop("track_accuracy_ci95") == pytest.approx(
+                expected[side]["track_accuracy_ci95"], abs=1e-3
+            )
             assert found[side] == pytest.approx({name: expected[side][name] for name in found[side]}, abs=1e-3)
             table, wanted = predictions(run, side), predictions(one, side)
             assert list(table) == list(wanted)

@@ -27,10 +27,7 @@ PACKAGES = {"joblib": "hydra_joblib_launcher", "submitit": "hydra_submitit_launc
 
 
 def needs(extra: str) -> pytest.MarkDecorator:
-    try:
-        missing = find_spec(f"hydra_plugins.{PACKAGES[extra]}") is None
-    except ModuleNotFoundError:
-        missing = True
+    missing = find_spec(f"hydra_plugins.{PACKAGES[extra]}") is None
     return pytest.mark.skipif(missing, reason=f"{PACKAGES[extra]} is not installed: pip install -e '.[{extra}]'")
 
 
@@ -55,9 +52,7 @@ def run(script: str, arguments: tuple[str, ...], folder: Path) -> subprocess.Com
         pytest.param(("launcher=ray", "hydra.launcher.ray.init.num_cpus=2"), marks=needs("ray"), id="ray"),
     ],
 )
-def test_two_jobs_side_by_side_prepare_their_clips_once(
-    choice: tuple[str, ...], music: Path, tmp_path: Path
-) -> None:
+def test_two_jobs_side_by_side_prepare_their_clips_once(choice: tuple[str, ...], music: Path, tmp_path: Path) -> None:
     cores = len(os.sched_getaffinity(0))
     sweep = tmp_path / "sweep"
     settings = (*choice, "seed=0,1", "data=folder", f"data.root={music}", f"hydra.sweep.dir={sweep}", *SMALL)
@@ -120,7 +115,7 @@ def test_slurm_without_slurm_is_told(train, monkeypatch) -> None:
 def test_what_is_not_installed_is_named_with_its_remedy(train, monkeypatch) -> None:
     from genre.commands import extras
 
-    monkeypatch.setattr(extras, "_installed", lambda plugin: False)
+    monkeypatch.setattr(extras, "_installed", lambda module: False)
     for setting, extra in (("launcher=joblib", "joblib"), ("launcher=slurm", "submitit"), ("launcher=ray", "ray")):
         result = train(setting, "seed=0,1")
         assert (result.status, result.err) == (
