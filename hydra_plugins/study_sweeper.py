@@ -1,4 +1,4 @@
-"""The sweeper of ``hparams_search=...``: Hydra looks for plugins in this package, what it does is in genre.commands.study.
+"""The sweeper of ``hparams_search=...``: Hydra looks for plugins here; what it does is in genre.commands.study.
 
 hydra-optuna-sweeper 1.3 is not used because it cannot prune (every trial it runs counts as complete), starts a study
 anew rather than going on with what is left of it, and needs Optuna below 3.

@@ -17,9 +17,9 @@ from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from genre.audio.damage import Damage
 from genre.commands.callbacks import BestCheckpoint, History, KeepInterrupted, StepSeed, TrainingProgress, TrialPruning
-from genre.data.backends import Backend
 from genre.commands.runs import in_multirun
 from genre.commands.study import open_study
+from genre.data.backends import Backend
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
 from genre.data.fingerprint import digest

@@ -46,7 +46,7 @@ def job_processes() -> Iterator[None]:
     argv = list(sys.argv)
     try:
         if in_multirun():
-            hydra = HydraConfig.get()
+            hydra: Any = HydraConfig.get()
             sys.argv = [argv[0], *hydra.overrides.task, "hydra.mode=RUN"]
             with read_write(hydra), open_dict(hydra):
                 hydra.run.dir = hydra.runtime.output_dir
@@ -78,9 +78,9 @@ def check_processes(trainer: Trainer) -> None:
     environment: Any = getattr(trainer.strategy, "cluster_environment", None)
     if trainer.num_devices < 2 or environment is None or environment.creates_processes_externally or not in_multirun():
         return
-    launcher = str(HydraConfig.get().launcher["_target_"])
-    if not launcher.startswith("hydra._internal."):
-        choice = HydraConfig.get().runtime.choices.launcher
+    hydra: Any = HydraConfig.get()
+    if not str(hydra.launcher["_target_"]).startswith("hydra._internal."):
+        choice = hydra.runtime.choices.launcher
         raise ConfigError(
             f"a job of launcher={choice} cannot start the {trainer.num_devices} processes of trainer.devices; choose "
             "launcher=local, or launcher=slurm with as many hydra.launcher.tasks_per_node"

@@ -15,6 +15,7 @@ from omegaconf import DictConfig
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+    from hydra.core.utils import JobReturn
 
 log = logging.getLogger("genre")
 
@@ -56,7 +57,7 @@ class JobThreads(Callback):
         if self.threads is not None:
             os.environ["LOKY_MAX_CPU_COUNT"] = str(threads)  # for processes that the job starts: they are all it has
 
-    def on_job_end(self, config: DictConfig, **kwargs: Any) -> None:
+    def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Let another job have its turn."""
         if self._turn is not None:
             self._turn.release()
@@ -91,7 +92,8 @@ def limit_threads(threads: int) -> int:
     import torch
 
     torch.set_num_threads(threads)
-    numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    most: Any = numba.config
+    numba.set_num_threads(min(threads, most.NUMBA_NUM_THREADS))
     threadpoolctl.threadpool_limits(threads)
     return threads
 

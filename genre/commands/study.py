@@ -7,9 +7,12 @@ that are left.
 
 from __future__ import annotations
 
+import itertools
 import math
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +33,9 @@ STUDY_FILE = "study.journal"
 STUDY_NAME = "hparams_search"
 PRUNED_AT = "pruned_at"
 """User attribute of a trial that was stopped early: the epoch after which it was."""
+
+STATES = {"COMPLETE": "complete", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "under way"}
+"""Optuna's states of a trial, in words."""
 
 NOT_SHAPING = ("launcher", "debug", "logger", "data.jobs", "data.store_dir", "data.in_memory", "prepare")
 """Settings that may change while a study goes on."""
@@ -103,9 +109,13 @@ def run_study(folder: Path, settings: StudySettings, arguments: Sequence[str], l
         study = open_study(folder, create=True)
         _check_same(study, folder, space, fixed)
         study.sampler = optuna.samplers.TPESampler(
-            n_startup_trials=settings.startup_trials, seed=settings.seed + len(study.trials)
+            n_startup_trials=settings.startup_trials,
+            seed=settings.seed + len(study.trials),  # so that a study that goes on does not draw the same again
+            constant_liar=settings.n_jobs > 1,
         )
-        interrupted = list(study.get_trials(states=(TrialState.RUNNING,)))
+        interrupted = [
+            trial for trial in study.get_trials(states=(TrialState.RUNNING,)) if _is_whole(study, trial, space)
+        ]
         left = settings.n_trials - len(study.trials)
         while interrupted or left > 0:
             batch: list[Any] = interrupted[: settings.n_jobs]
@@ -116,12 +126,22 @@ def run_study(folder: Path, settings: StudySettings, arguments: Sequence[str], l
             _run_trials(study, batch, fixed, launch)
 
 
+def _is_whole(study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> bool:
+    """Say whether a trial that was interrupted had drawn all its settings; it counts as failed if not."""
+    from optuna.trial import TrialState
+
+    if trial.params.keys() == space.keys():
+        return True
+    study.tell(trial.number, state=TrialState.FAIL)
+    return False
+
+
 def search_space(overrides: Sequence[str]) -> tuple[dict[str, BaseDistribution], dict[str, str]]:
     """Return what is searched over, and the settings that are the same in all trials; the later of two wins.
 
-    >>> space, fixed = search_space(["data=demo", "a=interval(0.0,1.0)", "b=tag(log,int(interval(1,8)))", "c=choice(x,[1,2])"])
-    >>> {name: type(values).__name__ for name, values in space.items()}, space["b"].log, space["c"].choices, fixed
-    ({'a': 'FloatDistribution', 'b': 'IntDistribution', 'c': 'CategoricalDistribution'}, True, ('x', '[1,2]'), {'data': 'demo'})
+    >>> space, fixed = search_space(["data=demo", "a=interval(0.0,1.0)", "b=int(interval(1,8))", "c=choice(x,[1,2])"])
+    >>> [type(values).__name__ for values in space.values()], space["c"].choices, fixed
+    (['FloatDistribution', 'IntDistribution', 'CategoricalDistribution'], ('x', '[1,2]'), {'data': 'demo'})
     """
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.override_parser.types import IntervalSweep
@@ -202,13 +222,12 @@ def _check_same(study: Study, folder: Path, space: Mapping[str, BaseDistribution
 
 
 def _run_trials(study: Study, trials: Sequence[Any], fixed: Mapping[str, str], launch: Launch) -> None:
-    """Run trials whose numbers follow on each other, and tell the study what came of them."""
+    """Run trials and tell the study what came of them."""
     from optuna.trial import TrialState
 
-    settings = [[f"{name}={value}" for name, value in {**fixed, **trial.params}.items()] for trial in trials]
-    for first, group in _consecutive(trials):
-        returns = launch([settings[trials.index(trial)] for trial in group], first)
-        for trial, returned in zip(group, returns, strict=True):
+    for group in _consecutive(trials):
+        settings = [[f"{name}={value}" for name, value in {**fixed, **trial.params}.items()] for trial in group]
+        for trial, returned in zip(group, launch(settings, group[0].number), strict=True):
             value = returned.return_value
             if PRUNED_AT in study.trials[trial.number].user_attrs:
                 study.tell(trial.number, state=TrialState.PRUNED)
@@ -218,15 +237,10 @@ def _run_trials(study: Study, trials: Sequence[Any], fixed: Mapping[str, str], l
                 study.tell(trial.number, state=TrialState.FAIL)
 
 
-def _consecutive(trials: Sequence[Any]) -> Iterator[tuple[int, list[Any]]]:
-    """Yield groups of trials whose numbers follow on each other, each with its first number."""
-    group: list[Any] = []
-    for trial in trials:
-        if group and trial.number != group[-1].number + 1:
-            yield group[0].number, group
-            group = []
-        group.append(trial)
-    yield group[0].number, group
+def _consecutive(trials: Sequence[Any]) -> Iterator[list[Any]]:
+    """Yield groups of trials whose numbers follow on each other, as those of the jobs of one launch do."""
+    for _, group in itertools.groupby(enumerate(trials), lambda placed: placed[1].number - placed[0]):
+        yield [trial for _, trial in group]
 
 
 class StudyReport(SweepReport):
@@ -245,75 +259,62 @@ class StudyReport(SweepReport):
 def write_study(folder: Path) -> list[str]:
     """Write ``trials.csv``, ``best.yaml`` and the pictures of the study in a folder, and return what to say of it."""
     from omegaconf import OmegaConf
-    from optuna.trial import TrialState
 
     from genre.evaluation.files import write_csv
 
     study = open_study(folder)
     trials = study.trials
-    states = {state: sum(trial.state is state for trial in trials) for state in TrialState}
     names = sorted({name for trial in trials for name in trial.params})
     head = ["trial", "state", "val_track_accuracy", "epochs", "seconds", *names]
     write_csv(folder / "trials.csv", [head, *(_row(trial, names) for trial in trials)])
-    said = [
-        f"study: {len(trials)} trials, {states[TrialState.COMPLETE]} complete, {states[TrialState.PRUNED]} stopped early"
-        + (f", {states[TrialState.FAIL]} failed" if states[TrialState.FAIL] else "")
-    ]
-    if states[TrialState.COMPLETE]:
+    found = Counter(trial.state.name for trial in trials)
+    counts = ", ".join(f"{found[state]} {text}" for state, text in STATES.items() if found[state])
+    said = [f"study: {len(trials)} trials, {counts}"]
+    if found["COMPLETE"]:
         best = study.best_trial
-        OmegaConf.save(OmegaConf.create({"trial": best.number, **_best(best)}), folder / "best.yaml")
+        facts = {"trial": best.number, "val_track_accuracy": best.value, "settings": dict(best.params)}
+        OmegaConf.save(OmegaConf.create(facts), folder / "best.yaml")
         chosen = " ".join(f"{name}={value}" for name, value in best.params.items())
         said.append(f"best on validation: trial {best.number}, track accuracy {best.value:.3f}: {chosen}")
-    pictures = write_pictures(study, folder)
-    said.append(f"written to {folder / 'trials.csv'}" + "".join(f", {name}" for name in pictures))
-    return said
-
-
-def _best(trial: FrozenTrial) -> dict[str, Any]:
-    return {"val_track_accuracy": trial.value, "settings": dict(trial.params)}
+    files = [str(folder / "trials.csv"), *write_pictures(study, folder)]
+    return [*said, f"written to {', '.join(files)}"]
 
 
 def _row(trial: FrozenTrial, names: Sequence[str]) -> list[object]:
     value = f"{trial.value:.6f}" if trial.value is not None else ""
     seconds = f"{trial.duration.total_seconds():.1f}" if trial.duration is not None else ""
     epochs = max(trial.intermediate_values, default="")
-    return [
-        trial.number,
-        trial.state.name.lower(),
-        value,
-        epochs,
-        seconds,
-        *(trial.params.get(name, "") for name in names),
-    ]
+    params = [trial.params.get(name, "") for name in names]
+    return [trial.number, trial.state.name.lower(), value, epochs, seconds, *params]
 
 
 def write_pictures(study: Study, folder: Path) -> list[str]:
-    """Write ``parallel_coordinate.png`` and ``importance.png`` if there are trials enough, and return their names."""
+    """Write ``parallel_coordinate.png`` and ``importance.png`` if trials differ, and return the names of those written.
+
+    The importance of a setting is how much of the differences between complete trials it explains (functional ANOVA).
+    """
     import matplotlib
 
     matplotlib.use("agg")  # Optuna draws by way of pyplot, which would open windows
-    import warnings
-
     import matplotlib.pyplot as plt
     from optuna.trial import TrialState
     from optuna.visualization import matplotlib as pictures
 
     from genre.evaluation.canvas import save_png
 
-    values = {trial.value for trial in study.get_trials(states=(TrialState.COMPLETE,))}
-    if len(values) < 2:  # nothing to compare
+    if len({trial.value for trial in study.get_trials(states=(TrialState.COMPLETE,))}) < 2:  # nothing to compare
         return []
     written = []
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        for name, draw in (
-            ("parallel_coordinate.png", pictures.plot_parallel_coordinate),
-            ("importance.png", pictures.plot_param_importances),
-        ):
+    for name, draw, width in (
+        ("parallel_coordinate.png", pictures.plot_parallel_coordinate, 14),
+        ("importance.png", pictures.plot_param_importances, 8),
+    ):
+        with warnings.catch_warnings(), suppress(RuntimeError, ValueError):  # such as no variance in few trials
+            warnings.simplefilter("ignore")  # that these pictures are experimental
             figure = draw(study, target_name="validation track accuracy").figure
-            figure.set_size_inches(14 if name.startswith("parallel") else 8, 6)
+            figure.set_size_inches(width, 6)
             figure.set_layout_engine("tight")
             save_png(figure, folder / name)
-            plt.close(figure)
             written.append(name)
+        plt.close("all")
     return written

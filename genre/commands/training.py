@@ -77,6 +77,8 @@ def run(cfg: DictConfig) -> float | None:
         if done is not None:
             return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
+    for side in ("val", "test"):
+        datamodule.loader(side)  # finds that there are fewer clips than processes before any of them is started
     if job.leads:
         _tell_data(datamodule, folder)
     with job_processes():

@@ -6,7 +6,7 @@ and of the stores under the same names.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -54,7 +54,7 @@ class Backend:
                 f"prepare.address={self.address} is of a cluster, but prepare.backend=loky has none; choose dask or ray"
             )
 
-    def run(self, calls: Sequence[Call], workers: int) -> Iterator[Any]:
+    def run(self, calls: Sequence[Call], workers: int) -> Generator[Any, None, None]:
         """Yield the results as they are finished; stops all work when closed.
 
         Parameters
@@ -74,7 +74,7 @@ class Backend:
         return {"loky": _on_loky, "dask": _on_dask, "ray": _on_ray}[self.name](calls, workers, self.address)
 
 
-def _on_loky(calls: Sequence[Call], workers: int, address: str | None) -> Iterator[Any]:
+def _on_loky(calls: Sequence[Call], workers: int, address: str | None) -> Generator[Any, None, None]:
     from joblib import Parallel
 
     with _killed(BrokenProcessPool):
@@ -96,7 +96,7 @@ def _own_processes() -> AbstractContextManager[Any]:
     return config
 
 
-def _on_dask(calls: Sequence[Call], workers: int, address: str | None) -> Iterator[Any]:
+def _on_dask(calls: Sequence[Call], workers: int, address: str | None) -> Generator[Any, None, None]:
     try:
         from distributed import Client, KilledWorker
     except ImportError as error:
@@ -111,7 +111,7 @@ def _on_dask(calls: Sequence[Call], workers: int, address: str | None) -> Iterat
             yield from results
 
 
-def _on_ray(calls: Sequence[Call], workers: int, address: str | None) -> Iterator[Any]:
+def _on_ray(calls: Sequence[Call], workers: int, address: str | None) -> Generator[Any, None, None]:
     try:
         import ray
         from ray.util.joblib import register_ray

@@ -362,7 +362,7 @@ class GenreDataModule(LightningDataModule):
         """
         rows = self.rows(side)
         processes = self.trainer.world_size if self.trainer is not None else 1
-        if len(rows) < processes:
+        if len(rows) < processes > 1:
             raise ConfigError(f"{side} has {len(rows)} clips for {processes} processes; choose fewer trainer.devices")
         return self._loader(rows)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -66,10 +69,39 @@ def test_two_processes_say_what_one_says_of_every_clip_once(train, uneven: Path,
             assert found[side] == pytest.approx({name: expected[side][name] for name in found[side]}, abs=1e-3)
             table, wanted = predictions(run, side), predictions(one, side)
             assert list(table) == list(wanted)
-            assert sum(table.values(), []) == pytest.approx(sum(wanted.values(), []), abs=1e-5)
+            assert [*itertools.chain(*table.values())] == pytest.approx([*itertools.chain(*wanted.values())], abs=1e-5)
     with (trained / "history.csv").open(newline="") as stream:
         last = {row["curve"]: float(row["value"]) for row in csv.DictReader(stream) if row["epoch"] == "2"}
     best = torch.load(trained / "best.ckpt", weights_only=True)
     if best["epoch"] == 1:  # of all clips and tracks, not of those of one process
         assert last["val/clip_accuracy"] == pytest.approx(expected["val"]["clip_accuracy"])
         assert last["val/track_accuracy"] == pytest.approx(expected["val"]["track_accuracy"])
+
+
+def test_processes_are_not_started_by_a_job_that_cannot(monkeypatch) -> None:
+    from hydra.core.hydra_config import HydraConfig
+
+    from genre.commands import runs
+    from genre.commands.distributed import check_processes
+    from genre.errors import ConfigError
+
+    environment = SimpleNamespace(creates_processes_externally=False)
+    trainer: Any = SimpleNamespace(num_devices=2, strategy=SimpleNamespace(cluster_environment=environment))
+    launcher = {"_target_": "hydra_plugins.hydra_joblib_launcher.joblib_launcher.JoblibLauncher"}
+    choices = SimpleNamespace(launcher="joblib")
+    hydra = SimpleNamespace(launcher=launcher, runtime=SimpleNamespace(choices=choices))
+    monkeypatch.setattr(HydraConfig, "get", lambda: hydra)
+    monkeypatch.setattr(runs, "in_multirun", lambda: True)
+    with pytest.raises(ConfigError, match=r"a job of launcher=joblib cannot start the 2 processes of trainer\.devices"):
+        check_processes(trainer)
+    environment.creates_processes_externally = True  # a cluster starts them
+    check_processes(trainer)
+    environment.creates_processes_externally = False
+    launcher["_target_"] = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+    check_processes(trainer)
+
+
+def test_more_processes_than_clips_are_refused(train, music: Path, tmp_path: Path) -> None:
+    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={tmp_path}", *SMALL, *TWO, "trainer.devices=7")
+    assert result.status == 1
+    assert "val has 6 clips for 7 processes; choose fewer trainer.devices" in result.err

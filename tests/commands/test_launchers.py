@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 
 from genre.commands.extras import require_extras
@@ -176,6 +177,6 @@ def test_the_share_of_a_job_is_what_its_launcher_says(tmp_path: Path, monkeypatc
     for settings in ({"jobs": 3}, {"jobs": -1}, {"threads": 4}, {"threads": 16, "take_turns": True}):
         share = JobThreads(**settings)
         share.on_job_start(config)
-        share.on_job_end(config)
+        share.on_job_end(config, JobReturn())
     assert limits == [2, 1, 4, 8]
     assert os.environ["LOKY_MAX_CPU_COUNT"] == "8"

@@ -12,9 +12,9 @@ from omegaconf import OmegaConf
 
 optuna = pytest.importorskip("optuna", reason="optuna is not installed: pip install -e '.[optuna]'")
 
-from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 
-from genre.commands.study import STUDY_FILE, open_study, search_space
+from genre.commands.study import STUDY_FILE, open_study, search_space  # noqa: E402
 
 SMALL = (
     "data.clip_sec=1",

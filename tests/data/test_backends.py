@@ -72,8 +72,8 @@ def test_a_back_end_that_is_not_installed_is_named_with_its_remedy(monkeypatch):
 
 
 def test_wrong_settings_are_told():
-    with pytest.raises(ConfigError, match="prepare.backend=dusk is unknown; did you mean dask"):
+    with pytest.raises(ConfigError, match=r"prepare\.backend=dusk is unknown; did you mean dask"):
         Backend("dusk")
-    with pytest.raises(ConfigError, match="prepare.backend=loky has none"):
+    with pytest.raises(ConfigError, match=r"prepare\.backend=loky has none"):
         Backend("loky", "tcp://there:8786")
     assert set(backends.BACKENDS) == {"loky", "dask", "ray"}
