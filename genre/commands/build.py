@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
 from pytorch_lightning.loggers import Logger, TensorBoardLogger
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from genre.audio.damage import Damage
@@ -179,7 +181,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
         settings["precision"] = "bf16-mixed" if multiplies_bfloat16() else "32-true"
     if settings.pop("enable_progress_bar", True):
         callbacks.append(TrainingProgress())
-    trainer: Trainer = instantiate(
+    trainer = _make_trainer(
         settings,
         callbacks=callbacks,
         logger=loggers,
@@ -191,6 +193,21 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     if pruning is not None:
         trainer.callbacks.append(pruning)  # type: ignore[attr-defined]
     return TrainerParts(trainer, history, best, pruning)
+
+
+def _make_trainer(settings: dict[Any, Any], **more: Any) -> Trainer:
+    """Return the trainer, or say that this machine does not have what it asks for."""
+    try:
+        trainer: Trainer = instantiate(settings, **more)
+    except InstantiationException as error:
+        if not isinstance(error.__cause__, MisconfigurationException):
+            raise
+        where = ", ".join(f"trainer.{name}={settings[name]}" for name in ("accelerator", "devices") if name in settings)
+        raise ConfigError(
+            f"{where} is not possible on this machine ({' '.join(str(error.__cause__).split()).rstrip('.!')}); choose "
+            "trainer=default, trainer.accelerator=cpu, or another number of devices"
+        ) from error
+    return trainer
 
 
 def _trial_pruning() -> TrialPruning | None:

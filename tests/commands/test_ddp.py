@@ -105,3 +105,10 @@ def test_more_processes_than_clips_are_refused(train, music: Path, tmp_path: Pat
     result = train("data=folder", f"data.root={music}", f"hydra.run.dir={tmp_path}", *SMALL, *TWO, "trainer.devices=7")
     assert result.status == 1
     assert "val has 6 clips for 7 processes; choose fewer trainer.devices" in result.err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told(train, music: Path, tmp_path: Path) -> None:
+    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={tmp_path}", *SMALL, "trainer=gpu")
+    assert result.status == 1
+    assert result.err.startswith("error: trainer.accelerator=gpu, trainer.devices=1 is not possible on this machine (")
