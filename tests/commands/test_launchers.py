@@ -6,8 +6,6 @@ import csv
 import json
 import os
 import re
-import subprocess
-import sys
 import threading
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +15,7 @@ from hydra.core.utils import JobReturn
 from omegaconf import OmegaConf
 
 from genre.commands.extras import require_extras
-from genre.commands.launching import JobThreads, wait_for_turn
+from genre.commands.launching import THREAD_VARIABLES, JobThreads, limit_threads, wait_for_turn
 from genre.errors import ConfigError
 
 ROOT = Path(__file__).parent.parent.parent
@@ -32,18 +30,6 @@ def needs(extra: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(missing, reason=f"{PACKAGES[extra]} is not installed: pip install -e '.[{extra}]'")
 
 
-def run(script: str, arguments: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
-    places = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return subprocess.run(
-        [sys.executable, str(ROOT / script), *arguments],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
-        check=False,
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "choice",
@@ -53,12 +39,15 @@ def run(script: str, arguments: tuple[str, ...], folder: Path) -> subprocess.Com
         pytest.param(("launcher=ray", "hydra.launcher.ray.init.num_cpus=2"), marks=needs("ray"), id="ray"),
     ],
 )
-def test_two_jobs_side_by_side_prepare_their_clips_once(choice: tuple[str, ...], music: Path, tmp_path: Path) -> None:
+def test_two_jobs_side_by_side_prepare_their_clips_once(
+    choice: tuple[str, ...], train, music: Path, tmp_path: Path, monkeypatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
     cores = len(os.sched_getaffinity(0))
     sweep = tmp_path / "sweep"
     settings = (*choice, "seed=0,1", "data=folder", f"data.root={music}", f"hydra.sweep.dir={sweep}", *SMALL)
-    result = run("train.py", (*settings, f"data.store_dir={tmp_path / 'stores'}"), tmp_path)
-    assert result.returncode == 0, result.stdout + result.stderr
+    result = train(*settings, f"data.store_dir={tmp_path / 'stores'}")
+    assert result.status == 0, result.out + result.err
     logs = [(sweep / job / "run.log").read_text() for job in ("0", "1")]
     assert sum(log.count("prepared 24 clips of 12 tracks") for log in logs) == 1
     threads = [int(re.search(r"this job computes with (\d+) of \d+ cores", log)[1]) for log in logs]
@@ -128,22 +117,24 @@ def test_what_is_not_installed_is_named_with_its_remedy(train, monkeypatch) -> N
         require_extras(["hparams_search=mini_vgg"])
 
 
-THREADS = """
-import sys
-import numpy, torch
-from genre.commands.launching import limit_threads
-limit_threads(int(sys.argv[1]))
-import numba, os, threadpoolctl
-blas = {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
-print(torch.get_num_threads(), numba.get_num_threads(), *blas, os.environ["OMP_NUM_THREADS"])
-"""
+def test_threads_of_every_library_are_limited(monkeypatch) -> None:
+    import numba
+    import torch
+    from threadpoolctl import threadpool_info, threadpool_limits
 
-
-def test_threads_of_every_library_are_limited() -> None:
-    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    command = [sys.executable, "-c", THREADS, "1"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["1", "1", "1", "1"]
+    before = torch.get_num_threads(), numba.get_num_threads()
+    for variable in THREAD_VARIABLES:
+        monkeypatch.setenv(variable, "")
+    try:
+        with threadpool_limits(2):
+            assert limit_threads(1) == 1
+            blas = {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+            assert (torch.get_num_threads(), numba.get_num_threads(), blas) == (1, 1, {1})
+            assert {os.environ[variable] for variable in THREAD_VARIABLES} == {"1"}
+            assert limit_threads(4) == 1  # OMP_NUM_THREADS is not exceeded
+    finally:
+        torch.set_num_threads(before[0])
+        numba.set_num_threads(before[1])
 
 
 def test_jobs_that_are_started_all_at_once_take_turns(tmp_path: Path) -> None:
