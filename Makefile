@@ -31,8 +31,8 @@ demo: $(VENV)/.installed  ## install, then train and evaluate on synthetic music
 	@echo "  $(BIN)/tensorboard --logdir runs"
 	@echo "  $(BIN)/python train.py data=folder data.root=/path/to/your/music"
 
-test: $(VENV)/.tools  ## install what the tests need and run them all
-	$(BIN)/python -m pytest
+test: $(VENV)/.tools  ## install what the tests need and run them all, one process a core
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
 
 lint: $(VENV)/.tools  ## ruff (format and lint) and mypy, as continuous integration runs them
 	$(BIN)/ruff format --check .

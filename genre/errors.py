@@ -60,3 +60,12 @@ def near_names(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
     listing = f"known: {', '.join(known)}" if known else "none are known"
     return f"did you mean {' or '.join(close)}? ({listing})" if close else f"({listing})"
+
+
+def missing_extra(setting: str, extra: str) -> ConfigError:
+    """Return the error of a setting that needs packages which are not installed.
+
+    >>> str(missing_extra("launcher=ray", "ray"))
+    "launcher=ray needs packages that are not installed; run pip install -e '.[ray]'"
+    """
+    return ConfigError(f"{setting} needs packages that are not installed; run pip install -e '.[{extra}]'")

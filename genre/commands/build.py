@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, Trainer
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, WeightAveraging
@@ -22,8 +24,12 @@ from genre.commands.callbacks import (
     KeepInterrupted,
     StepSeed,
     TrainingProgress,
+    TrialPruning,
     WholeCheckpoints,
 )
+from genre.commands.runs import in_multirun
+from genre.commands.study import open_study
+from genre.data.backends import Backend
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
 from genre.data.duplicates import FingerprintProgress
@@ -68,6 +74,7 @@ class TrainerParts:
     trainer: Trainer
     history: History
     checkpoint: BestCheckpoint
+    pruning: TrialPruning | None = None
 
 
 def build_datamodule(
@@ -96,6 +103,7 @@ def build_datamodule(
         augment=instantiate(cfg.augment) if "augment" in cfg else None,
         seed=cfg.seed,
         jobs=data.jobs,
+        backend=Backend(cfg.prepare.backend, cfg.prepare.address),
         damage=damage,
         copies=copies,
         duplicates=data.duplicates,
@@ -189,7 +197,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
         settings["precision"] = "bf16-mixed" if multiplies_bfloat16() else "32-true"
     if settings.pop("enable_progress_bar", True):
         callbacks.append(TrainingProgress())
-    trainer: Trainer = instantiate(
+    trainer = _make_trainer(
         settings,
         callbacks=callbacks,
         logger=loggers,
@@ -198,7 +206,41 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
         enable_progress_bar=False,
         enable_model_summary=False,
     )
-    return TrainerParts(trainer, history, best)
+    pruning = _trial_pruning() if cfg.mode == "fit" and trainer.world_size == 1 else None
+    if pruning is not None:
+        trainer.callbacks.append(pruning)  # type: ignore[attr-defined]
+    return TrainerParts(trainer, history, best, pruning)
+
+
+def _make_trainer(settings: dict[Any, Any], **more: Any) -> Trainer:
+    """Return the trainer, or say that this machine does not have what it asks for."""
+    try:
+        trainer: Trainer = instantiate(settings, **more)
+    except InstantiationException as error:
+        if not isinstance(error.__cause__, MisconfigurationException):
+            raise
+        where = ", ".join(f"trainer.{name}={settings[name]}" for name in ("accelerator", "devices") if name in settings)
+        raise ConfigError(
+            f"{where} is not possible on this machine ({' '.join(str(error.__cause__).split()).rstrip('.!')}); choose "
+            "trainer=default, trainer.accelerator=cpu, or another number of devices"
+        ) from error
+    return trainer
+
+
+def _trial_pruning() -> TrialPruning | None:
+    """Return what stops a hopeless trial early, if this run is a trial of a search."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if not HydraConfig.initialized() or not in_multirun():
+        return None
+    hydra = HydraConfig.get()
+    pruning = hydra.sweeper.get("pruning")
+    if pruning is None or pruning.startup_trials is None:
+        return None
+    from optuna.pruners import MedianPruner
+
+    pruner = MedianPruner(n_startup_trials=pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1)
+    return TrialPruning(open_study(Path(hydra.sweep.dir), pruner=pruner), int(hydra.job.num))
 
 
 def multiplies_bfloat16() -> bool:

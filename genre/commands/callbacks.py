@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
@@ -17,6 +17,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from genre.commands.console import console, say
 from genre.data.disk import replacing
 
+if TYPE_CHECKING:
+    from optuna import Study
+
 SHOWN = (
     ("train/loss", "train loss {:.3f}"),
     ("val/loss", "val loss {:.3f}"),
@@ -26,14 +29,17 @@ SHOWN = (
 
 
 class StepSeed(Callback):
-    """Seed every step by itself, so that a resumed run draws the same random numbers as one that never stopped."""
+    """Seed every step by itself, so that a resumed run draws the same random numbers as one that never stopped.
+
+    Of several processes each draws its own.
+    """
 
     def __init__(self, seed: int) -> None:
         self.seed = seed
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed the coming step."""
-        seed = self.seed * 1_000_003 + trainer.global_step
+        seed = (self.seed * 1_000_003 + trainer.global_step) * trainer.world_size + trainer.global_rank
         if pl_module.device.type == "cpu":
             torch.default_generator.manual_seed(seed)  # the same numbers, without the milliseconds for absent devices
         else:
@@ -197,6 +203,39 @@ class TrainingProgress(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         """Take the bar away."""
         self._close()
+
+
+class TrialPruning(Callback):
+    """Tell the study of a search how a trial goes, epoch by epoch, and stop one that does worse than others did.
+
+    Parameters
+    ----------
+    study
+        The study, with the pruner that decides.
+    number
+        Of the trial.
+    """
+
+    MONITOR = "val/track_accuracy"
+
+    def __init__(self, study: Study, number: int) -> None:
+        from optuna.trial import Trial
+
+        self.trial = Trial(study, study.trials[number]._trial_id)
+        self.epoch: int | None = None
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Report the epoch's validation accuracy over tracks, and stop if it is hopeless."""
+        from genre.commands.study import PRUNED_AT
+
+        if self.MONITOR not in trainer.callback_metrics:
+            return
+        epoch = trainer.current_epoch + 1
+        self.trial.report(float(trainer.callback_metrics[self.MONITOR]), epoch)
+        if epoch < (trainer.max_epochs or 0) and self.trial.should_prune():
+            self.epoch = epoch
+            self.trial.set_user_attr(PRUNED_AT, epoch)
+            trainer.should_stop = True
 
 
 class KeepInterrupted(Callback):

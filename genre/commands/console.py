@@ -34,6 +34,12 @@ def say(text: str, *, style: str | None = None) -> None:
     log.info(text)
 
 
+def fall_silent() -> None:
+    """Say nothing from now on: another process of the same run speaks for all."""
+    console.quiet = True
+    log.disabled = True
+
+
 class ClipRate(ProgressColumn):
     """Clips a second so far."""
 

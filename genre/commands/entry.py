@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genre.commands.arguments import Arguments, split_arguments
+from genre.commands.extras import require_extras
 
 if TYPE_CHECKING:
     from hydra.conf import HydraConf
@@ -124,6 +125,7 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
     whole = bool(os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0") or "debug=true" in sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets the errors come here instead of being printed by Hydra
     try:
+        require_extras(sys.argv[1:])
         main()
         for error in _failures:
             raise error
@@ -190,6 +192,9 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
                 sentence = _added_setting(unexpected.group(1), arguments)
         case OSError() if error.filename is not None:
             sentence = f"{error.filename} cannot be used ({error.strerror}); choose another place for it"
+        case _ if type(error).__module__.startswith("submitit."):
+            said = " ".join(str(error).split())
+            sentence = f"the cluster did not take the jobs ({said}); see hydra.launcher in conf/launcher/slurm.yaml"
         case _:
             return None
     return sentence

@@ -7,9 +7,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
-from pytorch_lightning.utilities import rank_zero_only
 
 from genre.commands.console import say
+from genre.commands.distributed import is_first_process
 from genre.commands.entry import FAILURE_FILE
 from genre.data.disk import locked
 from genre.errors import ConfigError, DataError
@@ -61,7 +61,7 @@ def alone_in(folder: Path) -> Iterator[None]:
     ConfigError
         If another process is at work in the folder of a run of its own.
     """
-    if getattr(rank_zero_only, "rank", 0):  # the first process of a distributed training has the lock for all
+    if not is_first_process():  # the first process of a distributed training has the lock for all
         yield
         return
 

@@ -18,9 +18,10 @@ import genre
 from genre.commands import tensorboard
 from genre.commands.build import build_datamodule, build_model, build_trainer, compared_settings, config_hash
 from genre.commands.callbacks import History
-from genre.commands.console import console, preparation_bar, say
+from genre.commands.console import console, fall_silent, preparation_bar, say
+from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
 from genre.commands.page import write_run_page
-from genre.commands.resuming import clear_for_training, own_checkpoint
+from genre.commands.resuming import LAST, clear_for_training, own_checkpoint
 from genre.commands.runs import alone_in, finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.disk import replacing
@@ -35,6 +36,26 @@ from genre.models.base import GenreModule
 from genre.models.registry import load_model, read_checkpoint
 
 MODES = ("fit", "test")
+
+NOT_KEPT = (
+    "ckpt",
+    "mode",
+    "resume",
+    "report",
+    "debug",
+    "launcher",
+    "hparams_search",
+    "prepare",
+    "prepare.backend",
+    "prepare.address",
+)
+"""Settings that a checkpoint does not remember: they say what is done, and how, but shape nothing."""
+
+WHERE = (
+    "trainer",
+    *(f"trainer.{name}" for name in ("accelerator", "devices", "num_nodes", "strategy", "sync_batchnorm")),
+)
+"""Settings of a training that its evaluation does not take over: it may be done on another machine."""
 
 
 def run(cfg: DictConfig) -> float | None:
@@ -63,6 +84,8 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
     cfg = composed.cfg
     require_settings(cfg)
     _quiet()
+    if not is_first_process():
+        fall_silent()
     with preparation_bar() as bar:
         datamodule = build_datamodule(cfg, progress=bar.prepared, say=say, fingerprint_progress=bar.listened)
         seed_everything(cfg.seed, workers=True, verbose=False)
@@ -73,8 +96,12 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         if done is not None:
             return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
-    _tell_data(datamodule, folder)
-    return job.fit() if cfg.mode == "fit" else job.test()
+    for side in ("val", "test"):
+        datamodule.loader(side)  # finds that there are fewer clips than processes before any of them is started
+    if job.leads:
+        _tell_data(datamodule, folder)
+    with job_processes():
+        return job.fit() if cfg.mode == "fit" else job.test()
 
 
 @dataclass(frozen=True)
@@ -86,7 +113,7 @@ class Composition:
     cfg
         The configuration.
     overrides
-        ``name=value`` of all that was asked for, without what only says how to go about it, such as ``ckpt``.
+        ``name=value`` of all that was asked for, without :data:`NOT_KEPT`.
     model
         Name of the chosen model configuration.
     """
@@ -106,13 +133,13 @@ def composition(cfg: DictConfig) -> Composition:
     choices: Any = hydra.runtime.choices
     if cfg.ckpt is not None:
         earlier = read_checkpoint(cfg.ckpt)["genre"].get("provenance", {}).get("overrides", [])
+        if cfg.mode == "test":
+            earlier = [override for override in earlier if override.partition("=")[0] not in WHERE]
         asked = merge_overrides(earlier, asked, set(choices))
         cfg = compose(config_name=hydra.job.config_name, overrides=asked, return_hydra_config=True)
         choices = cfg.hydra.runtime.choices
         cfg = OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name != "hydra"])
-    shaping = tuple(
-        override for override in asked if override.partition("=")[0] not in ("ckpt", "mode", "debug", "resume")
-    )
+    shaping = tuple(override for override in asked if override.partition("=")[0] not in NOT_KEPT)
     return Composition(cfg, shaping, str(choices.model))
 
 
@@ -157,6 +184,9 @@ class Job:
         self.folder = folder
         self.datamodule = datamodule
         self.parts = build_trainer(self.cfg, folder)
+        check_processes(self.parts.trainer)
+        datamodule.trainer = self.parts.trainer  # tells every process which clips are its own
+        self.leads = self.parts.trainer.is_global_zero
         earlier = None if self.cfg.ckpt is None else load_model(self.cfg.ckpt)
         if earlier is not None:
             self._check_fits(earlier)
@@ -167,7 +197,7 @@ class Job:
             self._check_epochs()
 
     def fit(self) -> float | None:
-        """Train, calibrate, evaluate and report."""
+        """Train, calibrate, evaluate and report; a trial that is stopped early is not evaluated."""
         self.model.set_statistics(self.datamodule.statistics)
         self.model.provenance = {
             "overrides": list(self.composed.overrides),
@@ -182,10 +212,18 @@ class Job:
             best = own.best
         else:
             best = self._train(own.path if own else (None if self.cfg.ckpt is None else Path(self.cfg.ckpt)))
+        if self.parts.pruning is not None and self.parts.pruning.epoch is not None:
+            say(f"stopped after epoch {self.parts.pruning.epoch}: other trials of this search did better by then")
+            if self.leads:
+                (self.folder / LAST).unlink(
+                    missing_ok=True
+                )  # which says that training ended, so that it would be evaluated
+            return None
         self.model = load_model(best)
         logits, batch = self._logits("val")
         self.model.temperature.fill_(fit_temperature(logits, batch["label"]))
-        finish_checkpoint(best, self.model, self.parts.history)
+        if self.leads:
+            finish_checkpoint(best, self.model, self.parts.history)
         return self._evaluate(best)
 
     def test(self) -> float | None:
@@ -208,7 +246,7 @@ class Job:
         if trainer.is_global_zero:
             clear_for_training(self.folder, start)
         self.parts.checkpoint.earlier = None if start is None else start.parent
-        for logger in trainer.loggers:
+        for logger in trainer.loggers if self.leads else ():
             tensorboard.log_settings(logger, self.cfg)
         try:
             trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=start, weights_only=True)
@@ -244,6 +282,8 @@ class Job:
     def _evaluate(self, checkpoint: Path) -> float | None:
         """Predict validation and test clips, write every output of the run and show the result."""
         sides = {side: self._predict(side) for side in ("val", "test")}
+        if not self.leads:
+            return None
         origin = self.model.provenance
         info = RunInfo(
             protocol=self.datamodule.protocol.name,
@@ -292,9 +332,10 @@ class Job:
         )
 
     def _logits(self, side: str) -> tuple[NDArray[np.float32], dict[str, NDArray[np.int64]]]:
-        """Return the logits (n, classes) of one side, and label, track and start of its clips."""
+        """Return the logits (n, classes) of one side, and label, track and start of its clips, of all processes."""
         batches: Any = self.parts.trainer.predict(self.model, self.datamodule.loader(side))
         joined = {name: torch.cat([batch[name] for batch in batches]).cpu().numpy() for name in batches[0]}
+        joined = gathered(joined)
         return joined.pop("logits"), joined
 
 

@@ -148,7 +148,8 @@ class ClipBatchSampler(DistributedSampler[Any]):
     For training, every epoch has its own crops and order, drawn from ``seed`` and the epoch, and every process gets
     equally many batches of equal size (a few rows come twice where the numbers do not divide). A single row that would
     be left over joins the last batch, because batch normalisation needs two. For evaluation the order is kept and every
-    row comes exactly once, so that processes may get differently many.
+    row comes exactly once, so that a process may get one row more than another, but in as many batches: processes
+    that wait for each other at every batch end together.
 
     Being a ``DistributedSampler`` it is left in place by Lightning, which tells it the epoch.
 
@@ -212,6 +213,9 @@ class ClipBatchSampler(DistributedSampler[Any]):
     def _edges(self, n_rows: int) -> list[int]:
         """Return where batches begin, and the end of the last."""
         begins = list(range(0, n_rows, self.batch_size))
+        others = -(-len(self.rows) // self.num_replicas)  # rows of a process that has most
+        if not self.shuffle and 0 < n_rows < others and n_rows % self.batch_size == 0 < self.batch_size - 1:
+            begins.append(n_rows - 1)  # one batch more, as the others have
         if self.shuffle and len(begins) > 1 and n_rows - begins[-1] == 1 < self.batch_size:
             begins.pop()
         return [*begins, n_rows]

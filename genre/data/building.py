@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genre.data import layout
+from genre.data.backends import Backend
 from genre.data.content import Stamp
 from genre.data.parts import part_of, prepare_parts, read_part
 from genre.data.preparation import KINDS, Job, PreparedTrack, Progress
@@ -39,6 +40,7 @@ def build(
     found: Sequence[FoundFile],
     *,
     jobs: int | None = None,
+    backend: Backend | None = None,
     progress: Progress | None = None,
 ) -> None:
     """Prepare every track that is not finished yet and make the store ``folder``.
@@ -53,7 +55,7 @@ def build(
         What shapes the store.
     found
         The audio files, in the order of ``key.recordings``.
-    jobs, progress
+    jobs, backend, progress
         See :func:`genre.data.parts.prepare_parts`.
 
     Raises
@@ -65,7 +67,7 @@ def build(
     shutil.rmtree(building, ignore_errors=True)
     work.mkdir(parents=True, exist_ok=True)
     donors = Donors(folder.parent, key)
-    tracks = prepare_parts(_jobs(key, found, donors), work, jobs=jobs, progress=progress)
+    tracks = prepare_parts(_jobs(key, found, donors), work, jobs=jobs, backend=backend, progress=progress)
     listed = [(tracks.get(source.bytes_hash) or donors.track(source.bytes_hash)).named(source.file) for source in found]
     try:
         building.mkdir()

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from genre.audio.damage import Damage
 from genre.data.augment import Augment
+from genre.data.backends import Backend
 from genre.data.balance import artist_weights, check_artist_balance
 from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler, ClipVersions, RandomCrops
 from genre.data.clips import ClipSpec
@@ -100,6 +101,8 @@ class GenreDataModule(LightningDataModule):
         Of the training clips of an epoch, their order and their augmentation.
     jobs
         Processes that prepare clips; ``None`` is one a core.
+    backend
+        What runs them; processes of this machine by default.
     damage, copies
         What befalls damaged copies, and how many are prepared beside the clean clips. Training draws every clip from
         the clean ones or a copy, each equally often; everything else sees clean clips only.
@@ -132,6 +135,7 @@ class GenreDataModule(LightningDataModule):
         augment: Augment | None = None,
         seed: int = 0,
         jobs: int | None = None,
+        backend: Backend | None = None,
         damage: Damage | None = None,
         copies: int = 0,
         duplicates: str = "fingerprint",
@@ -168,6 +172,7 @@ class GenreDataModule(LightningDataModule):
         self.augment = augment or Augment()
         self.seed = seed
         self.jobs = jobs
+        self.backend = backend
         self.damage = damage
         self.copies = copies
         self.duplicates = duplicates
@@ -272,6 +277,7 @@ class GenreDataModule(LightningDataModule):
             self.frontend.settings(),
             store_dir=self.store_dir,
             jobs=self.jobs,
+            backend=self.backend,
             progress=self._progress,
             say=self._say,
         )
@@ -416,8 +422,18 @@ class GenreDataModule(LightningDataModule):
         )
 
     def loader(self, side: str) -> DataLoader[Batch]:
-        """Return all clips of one side, clean, as batches in the order of :meth:`rows`."""
-        return self._loader(self.rows(side))
+        """Return all clips of one side, clean, as batches in the order of :meth:`rows`; of several processes, its own.
+
+        Raises
+        ------
+        ConfigError
+            If there are fewer clips than processes.
+        """
+        rows = self.rows(side)
+        processes = self.trainer.world_size if self.trainer is not None else 1
+        if len(rows) < processes > 1:
+            raise ConfigError(f"{side} has {len(rows)} clips for {processes} processes; choose fewer trainer.devices")
+        return self._loader(rows)
 
     def _loader(self, rows: NDArray[np.int64] | RandomCrops) -> DataLoader[Batch]:
         trainer = self.trainer

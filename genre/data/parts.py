@@ -10,8 +10,7 @@ import functools
 import json
 import math
 from collections.abc import Iterator, Sequence
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import AbstractContextManager, closing, nullcontext, suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -20,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genre.audio.files import shown
+from genre.data.backends import Backend
 from genre.data.content import stamp
 from genre.data.disk import remove_unfinished, replacing
 from genre.data.preparation import Job, PreparedTrack, Progress, prepare_track
@@ -28,12 +28,14 @@ from genre.errors import StoreError
 LITTLE_BYTES = 32 << 20
 """Starting processes takes longer than preparing this much audio in one: about 50 tracks of 30 s, or 8 whole songs."""
 
-IDLE_SEC = 20
-"""Processes that have nothing to do any more end after this long: they hold a hundred megabytes each."""
-
 
 def prepare_parts(
-    todo: Sequence[Job], folder: Path, *, jobs: int | None = None, progress: Progress | None = None
+    todo: Sequence[Job],
+    folder: Path,
+    *,
+    jobs: int | None = None,
+    backend: Backend | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, PreparedTrack]:
     """Prepare all tracks whose part is not in ``folder`` yet.
 
@@ -44,7 +46,9 @@ def prepare_parts(
     folder
         Where the parts are.
     jobs
-        Processes; ``None`` is one a core, or a single one where starting others would not pay.
+        Processes; ``None`` is one a core, or this one only where starting others would not pay.
+    backend
+        What runs them; processes of this machine by default.
     progress
         Called with (tracks done, tracks in all, clips done): once when work begins, then after every track; not
         called if there is nothing to do.
@@ -70,7 +74,9 @@ def prepare_parts(
     tell = progress if progress is not None else lambda *_: None
     tell(len(done), len(todo), n_clips)
     try:
-        for track in _in_processes([job for job in todo if job.bytes_hash not in done], folder, jobs):
+        for track in _in_processes(
+            [job for job in todo if job.bytes_hash not in done], folder, jobs, backend or Backend()
+        ):
             done[track.bytes_hash] = track
             n_clips += track.n_clips
             tell(len(done), len(todo), n_clips)
@@ -79,35 +85,16 @@ def prepare_parts(
     return done
 
 
-def _in_processes(todo: Sequence[Job], folder: Path, jobs: int | None) -> Iterator[PreparedTrack]:
+def _in_processes(todo: Sequence[Job], folder: Path, jobs: int | None, backend: Backend) -> Iterator[PreparedTrack]:
     """Yield the tracks as they are finished; stops all work when closed."""
     import joblib
 
     if jobs is None:
-        jobs = 1 if sum(job.stamp[0] for job in todo) <= LITTLE_BYTES else joblib.cpu_count()
-    workers = max(1, min(jobs, len(todo)))
-    work = (joblib.delayed(prepare_part)(job, folder) for job in todo)
-    try:
-        with _own_processes():
-            tracks = joblib.Parallel(workers, return_as="generator_unordered")(work)
-        with closing(tracks):
-            yield from tracks
-    except BrokenProcessPool as error:
-        raise StoreError(
-            "a process that prepared clips was killed, most likely because memory ran out; run again with fewer "
-            "processes, such as data.jobs=1: finished tracks are kept"
-        ) from error
-
-
-def _own_processes() -> AbstractContextManager[Any]:
-    """Return a context for processes of one thread that soon end when idle; a back end that was chosen stays chosen."""
-    from joblib import parallel, parallel_config
-
-    active, _ = parallel.get_active_backend()
-    if type(active).__name__ != "LokyBackend":
-        return nullcontext()
-    config: AbstractContextManager[Any] = parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE_SEC)
-    return config
+        little = sum(job.stamp[0] for job in todo) <= LITTLE_BYTES
+        jobs = 1 if little and backend.name == "loky" else joblib.cpu_count()
+    calls = [joblib.delayed(prepare_part)(job, folder) for job in todo]
+    with closing(backend.run(calls, max(1, min(jobs, len(todo))))) as tracks:
+        yield from tracks
 
 
 def prepare_part(job: Job, folder: Path) -> PreparedTrack:

@@ -30,6 +30,7 @@ from typing import Any
 from genre.audio.files import shown
 from genre.audio.health import Reason, check_file
 from genre.data import layout
+from genre.data.backends import Backend
 from genre.data.building import FoundFile, build
 from genre.data.clips import ClipSpec
 from genre.data.content import ContentIndex
@@ -63,6 +64,7 @@ def prepare(
     *,
     store_dir: Path,
     jobs: int | None = None,
+    backend: Backend | None = None,
     progress: Progress | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Store:
@@ -80,6 +82,8 @@ def prepare(
         Folder of all stores.
     jobs
         Processes to use; ``None`` is one a core if that pays. The result does not depend on it.
+    backend
+        What runs them, if not processes of this machine. The result does not depend on it either.
     progress
         Called when computing begins and after every track; not called if there is nothing to compute.
     say
@@ -100,7 +104,7 @@ def prepare(
         sentence = "another run is preparing the same clips: waiting for it"
         with writing_to(store_dir), locked(work.with_suffix(".lock"), lambda: say(sentence)):
             if not _is_whole(folder):
-                build(folder, work, key, found, jobs=jobs, progress=progress)
+                build(folder, work, key, found, jobs=jobs, backend=backend, progress=progress)
     discard(work)
     return Store(folder, files=[source.file for source in found], left_out=left_out)
 

@@ -235,8 +235,7 @@ class GenreModule(LightningModule):
         assert isinstance(metrics, MetricCollection)
         metrics["clip_accuracy"].update(logits, batch["label"])
         metrics["track_accuracy"].update(torch.softmax(logits.detach(), dim=-1), batch["label"], batch["track"])
-        # only validation runs on several processes and must be whole: training loss is this process's own
-        self.log(f"{side}/loss", loss, batch_size=size, on_step=False, on_epoch=True, sync_dist=side != "train")
+        self.log(f"{side}/loss", loss, batch_size=size, on_step=False, on_epoch=True, sync_dist=True)
         if first:  # computed when the epoch ends, so that once is enough; each time costs milliseconds
             self.log_dict(metrics, batch_size=size, on_step=False, on_epoch=True)
 

@@ -229,7 +229,9 @@ def test_artists_count_alike_where_a_classifier_takes_weights(sweep, make_music,
     result = sweep("-m", *given, "classifier=logistic_regression,knn", "data.artist_balance=0,1", "transform=none",
                    f"hydra.sweep.dir={folder}")  # fmt: skip
     assert result.status == 0, result.err
-    assert " ".join(result.out.split()).count("none_knn takes no weights, so data.artist_balance does not change it") == 1
+    assert (
+        " ".join(result.out.split()).count("none_knn takes no weights, so data.artist_balance does not change it") == 1
+    )
     same = {
         name: len({(run / "predictions.csv").read_text() for run in folder.glob(f"none_{name}_*") if run.is_dir()}) == 1
         for name in ("logistic_regression", "knn")

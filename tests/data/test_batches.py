@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 import numpy as np
@@ -136,8 +137,11 @@ sizes = {"n_rows": st.integers(1, 90), "batch_size": st.integers(1, 20), "world"
 def test_evaluation_has_every_row_once_in_order(n_rows, batch_size, world):
     dealt = deal(n_rows, batch_size, world=world, training=False)
     assert [row for batches in dealt for batch in batches for row in batch] == list(range(7, n_rows + 7))
-    assert all(len(batch) == batch_size for batches in dealt for batch in batches[:-1])
     assert all(1 <= len(batch) <= batch_size for batches in dealt for batch in batches)
+    if batch_size > 1 and n_rows >= world:
+        assert {len(batches) for batches in dealt} == {math.ceil(math.ceil(n_rows / world) / batch_size)}
+    if world == 1:
+        assert all(len(batch) == batch_size for batch in dealt[0][:-1])
 
 
 @settings(max_examples=150, deadline=None)

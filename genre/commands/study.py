@@ -1,0 +1,320 @@
+"""Searching for settings: an Optuna study whose trials are the jobs of a multirun.
+
+The study is a journal in the folder of the sweep, so that a search that was stopped or killed goes on where it was: the
+same command again repeats the trials that were under way, under their numbers and in their folders, and then does those
+that are left.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from genre.commands.sweeps import SweepReport
+from genre.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+    from optuna import Study
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import FrozenTrial
+
+    from genre.evaluation.leaderboard import FailedRun
+    from genre.evaluation.report import RunReport
+
+STUDY_FILE = "study.journal"
+STUDY_NAME = "hparams_search"
+PRUNED_AT = "pruned_at"
+"""User attribute of a trial that was stopped early: the epoch after which it was."""
+
+STATES = {"COMPLETE": "complete", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "under way"}
+"""Optuna's states of a trial, in words."""
+
+NOT_SHAPING = ("launcher", "debug", "logger", "data.jobs", "data.store_dir", "data.in_memory", "prepare")
+"""Settings that may change while a study goes on."""
+
+Launch = Callable[[Sequence[Sequence[str]], int], Sequence["JobReturn"]]
+"""Runs a job for each list of settings, numbered from the second argument on."""
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """How a study goes; see conf/hydra/sweeper/study.yaml.
+
+    Parameters
+    ----------
+    n_trials, n_jobs
+        Trials of the whole study, and at once.
+    seed, startup_trials
+        Of what is drawn, and how many trials are drawn at random before the search begins.
+    pruning
+        ``startup_trials`` and ``warmup_epochs`` before which no trial is stopped early.
+    params
+        Setting -> values, in Hydra's grammar.
+
+    Raises
+    ------
+    ConfigError
+        If a number is out of range.
+    """
+
+    n_trials: int = 30
+    n_jobs: int = 1
+    seed: int = 0
+    startup_trials: int = 8
+    pruning: Mapping[str, int | None] = field(default_factory=dict)
+    params: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name in ("n_trials", "n_jobs"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise ConfigError(f"hydra.sweeper.{name}={value} is not a number of trials; give 1 or more")
+
+
+def run_study(folder: Path, settings: StudySettings, arguments: Sequence[str], launch: Launch) -> None:
+    """Do what is left of the study in a folder.
+
+    Parameters
+    ----------
+    folder
+        Of the sweep.
+    settings
+        How the study goes.
+    arguments
+        ``name=value`` or ``name=values`` of the command line; they win over ``settings.params``.
+    launch
+        Runs jobs.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing to search over, the study in the folder is another one, or a command is at work on it.
+    """
+    import optuna
+    from optuna.trial import TrialState
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    space, fixed = search_space([*(f"{name}={value}" for name, value in settings.params.items()), *arguments])
+    if not space:
+        raise ConfigError("there is nothing to search over; give settings values, such as seed=choice(0,1)")
+    with _only_one(folder):
+        study = open_study(folder, create=True)
+        _check_same(study, folder, space, fixed)
+        study.sampler = optuna.samplers.TPESampler(
+            n_startup_trials=settings.startup_trials,
+            seed=settings.seed + len(study.trials),  # so that a study that goes on does not draw the same again
+            constant_liar=settings.n_jobs > 1,
+        )
+        interrupted = [
+            trial for trial in study.get_trials(states=(TrialState.RUNNING,)) if _is_whole(study, trial, space)
+        ]
+        left = settings.n_trials - len(study.trials)
+        while interrupted or left > 0:
+            batch: list[Any] = interrupted[: settings.n_jobs]
+            interrupted = interrupted[len(batch) :]
+            if not batch:
+                batch = [study.ask(space) for _ in range(min(settings.n_jobs, left))]
+                left -= len(batch)
+            _run_trials(study, batch, fixed, launch)
+
+
+def _is_whole(study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> bool:
+    """Say whether a trial that was interrupted had drawn all its settings; it counts as failed if not."""
+    from optuna.trial import TrialState
+
+    if trial.params.keys() == space.keys():
+        return True
+    study.tell(trial.number, state=TrialState.FAIL)
+    return False
+
+
+def search_space(overrides: Sequence[str]) -> tuple[dict[str, BaseDistribution], dict[str, str]]:
+    """Return what is searched over, and the settings that are the same in all trials; the later of two wins.
+
+    >>> space, fixed = search_space(["data=demo", "a=interval(0.0,1.0)", "b=int(interval(1,8))", "c=choice(x,[1,2])"])
+    >>> [type(values).__name__ for values in space.values()], space["c"].choices, fixed
+    (['FloatDistribution', 'IntDistribution', 'CategoricalDistribution'], ('x', '[1,2]'), {'data': 'demo'})
+    """
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import IntervalSweep
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+
+    space: dict[str, BaseDistribution] = {}
+    fixed: dict[str, str] = {}
+    for override in OverridesParser.create().parse_overrides(list(overrides)):
+        name = override.get_key_element()
+        space.pop(name, None)
+        fixed.pop(name, None)
+        values = override.value()
+        if not override.is_sweep_override():
+            fixed[name] = override.get_value_element_as_str()
+        elif isinstance(values, IntervalSweep):
+            whole = isinstance(values.start, int) and isinstance(values.end, int)
+            distribution = IntDistribution if whole else FloatDistribution
+            space[name] = distribution(values.start, values.end, log="log" in values.tags)
+        else:
+            choices = zip(override.sweep_iterator(), override.sweep_string_iterator(), strict=True)
+            space[name] = CategoricalDistribution([value if _is_number(value) else text for value, text in choices])
+    return space, fixed
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def open_study(folder: Path, *, create: bool = False, pruner: Any = None) -> Study:
+    """Return the study in the folder of a sweep.
+
+    Parameters
+    ----------
+    create
+        Make it if it is not there.
+    pruner
+        What says whether a trial is to be stopped.
+    """
+    import optuna
+    from optuna.storages import JournalStorage
+    from optuna.storages.journal import JournalFileBackend
+
+    storage = JournalStorage(JournalFileBackend(str(folder / STUDY_FILE)))
+    if create:
+        return optuna.create_study(
+            storage=storage, study_name=STUDY_NAME, direction="maximize", load_if_exists=True, pruner=pruner
+        )
+    sampler = optuna.samplers.RandomSampler()  # draws nothing unless asked to
+    return optuna.load_study(storage=storage, study_name=STUDY_NAME, sampler=sampler, pruner=pruner)
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(folder / f"{STUDY_FILE}.one", timeout=0):
+            yield
+    except Timeout as error:
+        raise ConfigError(
+            f"another command is at work on the study in {folder}; wait for it, or choose another hydra.sweep.dir"
+        ) from error
+
+
+def _check_same(study: Study, folder: Path, space: Mapping[str, BaseDistribution], fixed: Mapping[str, str]) -> None:
+    """Raise ConfigError if the study was begun with other settings; keep them if it begins."""
+    settings = {name: value for name, value in fixed.items() if not name.startswith(NOT_SHAPING)}
+    wanted = {**settings, **{name: str(values) for name, values in space.items()}}
+    begun = study.user_attrs.get("settings")
+    if begun is None:
+        study.set_user_attr("settings", wanted)
+        return
+    different = sorted(name for name in begun.keys() | wanted.keys() if begun.get(name) != wanted.get(name))
+    if different:
+        raise ConfigError(
+            f"the study in {folder} was begun with another {', '.join(different)}; choose another hydra.sweep.dir"
+        )
+
+
+def _run_trials(study: Study, trials: Sequence[Any], fixed: Mapping[str, str], launch: Launch) -> None:
+    """Run trials and tell the study what came of them."""
+    from optuna.trial import TrialState
+
+    for group in _consecutive(trials):
+        settings = [[f"{name}={value}" for name, value in {**fixed, **trial.params}.items()] for trial in group]
+        for trial, returned in zip(group, launch(settings, group[0].number), strict=True):
+            value = returned.return_value
+            if PRUNED_AT in study.trials[trial.number].user_attrs:
+                study.tell(trial.number, state=TrialState.PRUNED)
+            elif isinstance(value, float) and math.isfinite(value):
+                study.tell(trial.number, value)
+            else:
+                study.tell(trial.number, state=TrialState.FAIL)
+
+
+def _consecutive(trials: Sequence[Any]) -> Iterator[list[Any]]:
+    """Yield groups of trials whose numbers follow on each other, as those of the jobs of one launch do."""
+    for _, group in itertools.groupby(enumerate(trials), lambda placed: placed[1].number - placed[0]):
+        yield [trial for _, trial in group]
+
+
+class StudyReport(SweepReport):
+    """Also writes the table of trials and the pictures of a study."""
+
+    def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
+        """Write the tables and pictures of all trials below ``folder``; return the runs that did not fail."""
+        from genre.commands.console import console
+
+        runs = super().report(folder, failed)
+        for line in write_study(folder):
+            console.print(line, markup=False)
+        return runs
+
+
+def write_study(folder: Path) -> list[str]:
+    """Write ``trials.csv``, ``best.yaml`` and the pictures of the study in a folder, and return what to say of it."""
+    from omegaconf import OmegaConf
+
+    from genre.evaluation.files import write_csv
+
+    study = open_study(folder)
+    trials = study.trials
+    names = sorted({name for trial in trials for name in trial.params})
+    head = ["trial", "state", "val_track_accuracy", "epochs", "seconds", *names]
+    write_csv(folder / "trials.csv", [head, *(_row(trial, names) for trial in trials)])
+    found = Counter(trial.state.name for trial in trials)
+    counts = ", ".join(f"{found[state]} {text}" for state, text in STATES.items() if found[state])
+    said = [f"study: {len(trials)} trials, {counts}"]
+    if found["COMPLETE"]:
+        best = study.best_trial
+        facts = {"trial": best.number, "val_track_accuracy": best.value, "settings": dict(best.params)}
+        OmegaConf.save(OmegaConf.create(facts), folder / "best.yaml")
+        chosen = " ".join(f"{name}={value}" for name, value in best.params.items())
+        said.append(f"best on validation: trial {best.number}, track accuracy {best.value:.3f}: {chosen}")
+    files = [str(folder / "trials.csv"), *write_pictures(study, folder)]
+    return [*said, f"written to {', '.join(files)}"]
+
+
+def _row(trial: FrozenTrial, names: Sequence[str]) -> list[object]:
+    value = f"{trial.value:.6f}" if trial.value is not None else ""
+    seconds = f"{trial.duration.total_seconds():.1f}" if trial.duration is not None else ""
+    epochs = max(trial.intermediate_values, default="")
+    params = [trial.params.get(name, "") for name in names]
+    return [trial.number, trial.state.name.lower(), value, epochs, seconds, *params]
+
+
+def write_pictures(study: Study, folder: Path) -> list[str]:
+    """Write ``parallel_coordinate.png`` and ``importance.png`` if trials differ, and return the names of those written.
+
+    The importance of a setting is how much of the differences between complete trials it explains (functional ANOVA).
+    """
+    import matplotlib
+
+    matplotlib.use("agg")  # Optuna draws by way of pyplot, which would open windows
+    import matplotlib.pyplot as plt
+    from optuna.trial import TrialState
+    from optuna.visualization import matplotlib as pictures
+
+    from genre.evaluation.canvas import save_png
+
+    if len({trial.value for trial in study.get_trials(states=(TrialState.COMPLETE,))}) < 2:  # nothing to compare
+        return []
+    written = []
+    for name, draw, width in (
+        ("parallel_coordinate.png", pictures.plot_parallel_coordinate, 14),
+        ("importance.png", pictures.plot_param_importances, 8),
+    ):
+        with warnings.catch_warnings(), suppress(RuntimeError, ValueError):  # such as no variance in few trials
+            warnings.simplefilter("ignore")  # that these pictures are experimental
+            figure = draw(study, target_name="validation track accuracy").figure
+            figure.set_size_inches(width, 6)
+            figure.set_layout_engine("tight")
+            save_png(figure, folder / name)
+            written.append(name)
+        plt.close("all")
+    return written

@@ -1,0 +1,118 @@
+"""Searching for settings."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from filelock import FileLock
+from omegaconf import OmegaConf
+
+optuna = pytest.importorskip("optuna", reason="optuna is not installed: pip install -e '.[optuna]'")
+
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
+
+from genre.commands.study import STUDY_FILE, open_study, search_space  # noqa: E402
+
+SMALL = (
+    "data.clip_sec=1",
+    "data.batch_size=4",
+    "model.widths=[2,2]",
+    "model.hidden=4",
+    "model.block_dropout=0.1",
+    "model.dropout=0.1",
+    "model.label_smoothing=0.1",
+    "optimizer.weight_decay=0.01",
+    "augment=none",
+    "logger=none",
+    "trainer.max_epochs=2",
+    "trainer.enable_progress_bar=false",
+)
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "trials.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_a_study_goes_by_validation_stops_the_hopeless_and_goes_on(train, music: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    command = (
+        "hparams_search=mini_vgg",
+        "optimizer.learning_rate=tag(log,interval(1.0e-7,1.0e-6))",
+        "hydra.sweeper.pruning.startup_trials=1",
+        "hydra.sweeper.pruning.warmup_epochs=0",
+        "data=folder",
+        f"data.root={music}",
+        f"hydra.sweep.dir={folder}",
+        *SMALL,
+    )
+    assert train(*command, "hydra.sweeper.n_trials=1").status == 0
+    metrics = json.loads((folder / "0" / "metrics.json").read_text())
+    (row,) = table(folder)
+    assert (row["trial"], row["state"], row["epochs"]) == ("0", "complete", "2")
+    assert float(row["val_track_accuracy"]) == pytest.approx(metrics["val"]["track_accuracy"], abs=1e-6)
+    written = (folder / "0" / "metrics.json").stat().st_mtime_ns
+
+    study = open_study(folder)
+    first = study.trials[0]
+    study.add_trial(
+        optuna.trial.create_trial(
+            value=1.0,
+            params={"optimizer.learning_rate": 5e-7},
+            distributions=first.distributions,
+            intermediate_values={1: 1.0, 2: 1.0},
+        )
+    )
+    under_way = study.ask(first.distributions)  # a command that was killed leaves such a trial
+    again = train(*command, "hydra.sweeper.n_trials=4")
+    assert again.status == 0, again.err
+    assert again.out.count("stopped after epoch 1: other trials of this search did better by then") == 2
+    assert "study: 4 trials, 2 complete, 2 stopped early" in again.out
+    rows = table(folder)
+    assert [row["state"] for row in rows] == ["complete", "complete", "pruned", "pruned"]
+    assert float(rows[2]["optimizer.learning_rate"]) == under_way.params["optimizer.learning_rate"]
+    assert [row["epochs"] for row in rows[2:]] == ["1", "1"]
+    assert not (folder / "3" / "metrics.json").exists()  # the test side of a stopped trial is not even looked at
+    assert (folder / "0" / "metrics.json").stat().st_mtime_ns == written
+    assert OmegaConf.load(folder / "best.yaml").trial == 1
+    assert {"parallel_coordinate.png", "importance.png", "leaderboard.csv"} <= {path.name for path in folder.iterdir()}
+
+    other = train(*command, "hydra.sweeper.n_trials=5", "data.hop_sec=0.5")
+    assert other.status == 1
+    assert f"the study in {folder} was begun with another data.hop_sec; choose another hydra.sweep.dir" in other.err
+    with FileLock(folder / f"{STUDY_FILE}.one"):
+        busy = train(*command, "hydra.sweeper.n_trials=5")
+    assert busy.status == 1
+    assert "another command is at work on the study" in busy.err
+
+
+def test_values_of_a_setting_become_what_is_drawn_from() -> None:
+    space, fixed = search_space(
+        [
+            "a=interval(0.0,0.5)",
+            "b=tag(log,interval(1.0e-4,1.0e-2))",
+            "c=int(interval(1,8))",
+            "d=choice([16,32],[32,64])",
+            "e=range(0,6,2)",
+            "augment=choice(none,music)",
+            "a=0.25",
+            "data.root='/m u'",
+        ]
+    )
+    assert space == {
+        "b": FloatDistribution(1e-4, 1e-2, log=True),
+        "c": IntDistribution(1, 8),
+        "d": CategoricalDistribution(["[16,32]", "[32,64]"]),
+        "e": CategoricalDistribution([0, 2, 4]),
+        "augment": CategoricalDistribution(["none", "music"]),
+    }
+    assert fixed == {"a": "0.25", "data.root": "'/m u'"}
+
+
+def test_wrong_numbers_are_told(train) -> None:
+    result = train("hparams_search=mini_vgg", "hydra.sweeper.n_trials=0")
+    assert result.status == 1
+    assert "hydra.sweeper.n_trials=0 is not a number of trials" in result.err
