@@ -22,6 +22,7 @@ from genre.errors import ConfigError
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
+    from omegaconf import DictConfig
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial
@@ -245,6 +246,10 @@ def _consecutive(trials: Sequence[Any]) -> Iterator[list[Any]]:
 
 class StudyReport(SweepReport):
     """Also writes the table of trials and the pictures of a study."""
+
+    def subdir(self, config: DictConfig) -> str:
+        """Name the folders by the numbers of the trials: a trial that is repeated goes where it was."""
+        return "trial${hydra:job.num}"
 
     def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
         """Write the tables and pictures of all trials below ``folder``; return the runs that did not fail."""

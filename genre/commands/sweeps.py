@@ -58,13 +58,17 @@ class SweepReport(Callback):
         given = [str(override) for override in config.hydra.overrides.hydra]
         if any(override.startswith("hydra.sweep.subdir=") for override in given):
             return
+        with read_write(config), open_dict(config):
+            config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir='{self.subdir(config)}'"]
+
+    def subdir(self, config: DictConfig) -> str:
+        """Return the name of the jobs' folders, with interpolations."""
         node: Any = OmegaConf.to_container(config.hydra.sweep, resolve=False)
         parts = job_folder(str(node["subdir"]), swept_settings(config), set(config.hydra.runtime.choices))
         number = command_number(Path(str(config.hydra.sweep.dir)), common_settings(config))
         if number > 1:
             parts.append(f"settings{number}")
-        with read_write(config), open_dict(config):
-            config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir='${{file_name:{','.join(parts)}}}'"]
+        return f"${{file_name:{','.join(parts)}}}"
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
         """Write the table; the command fails if one of its jobs did, not for those of earlier ones in the folder."""

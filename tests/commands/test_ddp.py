@@ -50,7 +50,7 @@ def test_two_processes_say_what_one_says_of_every_clip_once(train, uneven: Path,
     assert result.out.count("training MiniVGG") == 1  # only the first process speaks
     assert {name: os.environ.get(name) for name in STARTED_WITH} == before
     assert not torch.distributed.is_initialized()
-    trained = tmp_path / "sweep" / "0"
+    trained = tmp_path / "sweep" / "mini_vgg"
     checkpoint = f"ckpt={trained / 'best.ckpt'}"
     one, two = tmp_path / "one", tmp_path / "two"
     for folder, trainer in ((one, ()), (two, TWO)):

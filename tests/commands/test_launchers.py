@@ -48,11 +48,12 @@ def test_two_jobs_side_by_side_prepare_their_clips_once(
     settings = (*choice, "seed=0,1", "data=folder", f"data.root={music}", f"hydra.sweep.dir={sweep}", *SMALL)
     result = train(*settings, f"data.store_dir={tmp_path / 'stores'}")
     assert result.status == 0, result.out + result.err
-    logs = [(sweep / job / "run.log").read_text() for job in ("0", "1")]
+    jobs = ("mini_vgg_seed0", "mini_vgg_seed1")
+    logs = [(sweep / job / "run.log").read_text() for job in jobs]
     assert sum(log.count("prepared 24 clips of 12 tracks") for log in logs) == 1
     threads = [int(re.search(r"this job computes with (\d+) of \d+ cores", log)[1]) for log in logs]
     assert sum(threads) <= max(2, cores)
-    assert [json.loads((sweep / job / "metrics.json").read_text())["seed"] for job in ("0", "1")] == [0, 1]
+    assert [json.loads((sweep / job / "metrics.json").read_text())["seed"] for job in jobs] == [0, 1]
     with (sweep / "leaderboard.csv").open(newline="") as stream:
         (row,) = csv.DictReader(stream)
     assert (row["runs"], row["seeds"]) == ("2", "0 1")

@@ -50,11 +50,11 @@ def test_a_study_goes_by_validation_stops_the_hopeless_and_goes_on(train, music:
         *SMALL,
     )
     assert train(*command, "hydra.sweeper.n_trials=1").status == 0
-    metrics = json.loads((folder / "0" / "metrics.json").read_text())
+    metrics = json.loads((folder / "trial0" / "metrics.json").read_text())
     (row,) = table(folder)
     assert (row["trial"], row["state"], row["epochs"]) == ("0", "complete", "2")
     assert float(row["val_track_accuracy"]) == pytest.approx(metrics["val"]["track_accuracy"], abs=1e-6)
-    written = (folder / "0" / "metrics.json").stat().st_mtime_ns
+    written = (folder / "trial0" / "metrics.json").stat().st_mtime_ns
 
     study = open_study(folder)
     first = study.trials[0]
@@ -75,8 +75,8 @@ def test_a_study_goes_by_validation_stops_the_hopeless_and_goes_on(train, music:
     assert [row["state"] for row in rows] == ["complete", "complete", "pruned", "pruned"]
     assert float(rows[2]["optimizer.learning_rate"]) == under_way.params["optimizer.learning_rate"]
     assert [row["epochs"] for row in rows[2:]] == ["1", "1"]
-    assert not (folder / "3" / "metrics.json").exists()  # the test side of a stopped trial is not even looked at
-    assert (folder / "0" / "metrics.json").stat().st_mtime_ns == written
+    assert not (folder / "trial3" / "metrics.json").exists()  # the test side of a stopped trial is not even looked at
+    assert (folder / "trial0" / "metrics.json").stat().st_mtime_ns == written
     assert OmegaConf.load(folder / "best.yaml").trial == 1
     assert {"parallel_coordinate.png", "importance.png", "leaderboard.csv"} <= {path.name for path in folder.iterdir()}
 
