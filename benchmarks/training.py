@@ -43,6 +43,7 @@ MODELS = (
     "resnet34",
     "resnet34_fusion",
     "cnn_gru",
+    "late_fusion",
     "seed_v7",
     "seed_v10",
 )

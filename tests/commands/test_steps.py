@@ -17,7 +17,8 @@ def test_every_step_has_the_random_numbers_of_its_own_seed() -> None:
     model, drawn = torch.nn.Identity(), []
     model.device = torch.device("cpu")  # type: ignore[assignment]
     for step in (0, 1, 1):
-        StepSeed(5).on_train_batch_start(SimpleNamespace(global_step=step), model, None, 0)  # type: ignore[arg-type]
+        trainer = SimpleNamespace(global_step=step, world_size=1, global_rank=0)
+        StepSeed(5).on_train_batch_start(trainer, model, None, 0)  # type: ignore[arg-type]
         drawn.append(torch.rand(3))
     assert torch.equal(drawn[1], drawn[2])
     assert not torch.equal(drawn[0], drawn[1])

@@ -254,4 +254,4 @@ def test_the_summary_warns_of_a_leak_and_does_without_a_side(written):
     [(0.04, "0.0 s"), (59.94, "59.9 s"), (60, "1 min 0 s"), (3599.7, "1 h 0 min"), (7500, "2 h 5 min")],
 )
 def test_a_duration_as_a_person_says_it(seconds, text):
-    assert report._duration(seconds) == text
+    assert report.duration(seconds) == text
