@@ -250,7 +250,7 @@ def test_interrupt_leaves_a_checkpoint_that_can_be_continued(train, music: Path,
     environment = {**os.environ, "GENRE_STORES": str(stores)}
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env=environment,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 a shell's background jobs ignore it
     )  # fmt: skip
     deadline = time.monotonic() + 120
     while not (run / "last.ckpt").is_file() and time.monotonic() < deadline and process.poll() is None:
