@@ -28,7 +28,8 @@ MANY = 25
 CLIPS = {"clip_sec": 1.0, "hop_sec": 0.25}
 
 PREPARE = f"""
-import json, sys
+import json, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which background jobs of a shell ignore
 from pathlib import Path
 from genre.data.clips import ClipSpec
 from genre.data.store import SourceFile, prepare
