@@ -27,7 +27,7 @@ install: $(VENV)/.installed  ## make .venv and install the package into it
 demo: $(VENV)/.installed  ## install, then train and evaluate on synthetic music
 	$(BIN)/python train.py
 	@echo
-	@echo "Look at confusion_matrix.png, curves.png and metrics.json in that folder, then:"
+	@echo "Open report.html in that folder: it has all figures, pictures and the hardest clips. Then:"
 	@echo "  $(BIN)/tensorboard --logdir runs"
 	@echo "  $(BIN)/python train.py data=folder data.root=/path/to/your/music"
 
