@@ -3,7 +3,8 @@
     python benchmarks/training.py
     python benchmarks/training.py --models mini_vgg resnet_small --precision bf16-mixed
 
-It writes small synthetic music, prepares it, and composes every model as ``train.py`` would. Through Lightning a step
+It writes small synthetic music, prepares it, and composes every model or experiment as ``train.py`` would. Of an
+experiment with augmentation, the bare loop goes without it. Through Lightning a step
 is everything from one batch to the next: gathering the clips, forward, loss, backward, clipping, optimiser, schedule,
 metrics and callbacks. The bare loop does forward, loss, backward and optimiser step on batches gathered beforehand,
 with the same network, optimiser and precision. Both take turns step by step in one process, so that a busy moment of
@@ -19,6 +20,7 @@ import contextlib
 import copy
 import json
 import logging
+import math
 import statistics
 import sys
 import tempfile
@@ -31,6 +33,7 @@ from typing import Any
 
 import torch
 from machine import machine
+from torch.nn.functional import cross_entropy
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -44,6 +47,7 @@ MODELS = (
     "resnet34_fusion",
     "cnn_gru",
     "late_fusion",
+    "recommended",
     "seed_v7",
     "seed_v10",
 )
@@ -191,16 +195,17 @@ def _configuration(name: str, scratch: Path, arguments: argparse.Namespace) -> A
     """Compose what ``train.py`` would, on demo music with as many clips as the steps take."""
     from hydra import compose, initialize_config_dir
 
-    tracks, seconds, clip_sec, share = 20, 10.0, 3.0, 0.7
+    tracks, clip_sec, share = 20, 3.0, 0.7
     steps = WARM_UP + arguments.steps
-    clips_per_track = steps * arguments.batch_size / (share * tracks) + 2
+    clips_per_track = math.ceil(steps * arguments.batch_size / (share * tracks)) + 2
     overrides = [
-        f"experiment={name}" if name.startswith("seed_") else f"model={name}",
+        f"experiment={name}" if (ROOT / "conf" / "experiment" / f"{name}.yaml").exists() else f"model={name}",
         "data.source.artists=2",
         "data.source.tracks_per_artist=1",
-        f"data.source.seconds={seconds}",
+        f"data.source.seconds={clips_per_track * clip_sec}",
         f"data.clip_sec={clip_sec}",
-        f"data.hop_sec={max(0.01, (seconds - clip_sec) / clips_per_track):.3f}",
+        "data.hop_sec=null",
+        "data.max_clips=null",
         f"data.batch_size={arguments.batch_size}",
         f"data.store_dir={scratch}",
         "protocol=clip_random",
@@ -244,8 +249,9 @@ class BareLoop:
         batch = self._next()
         self.optimizer.zero_grad()
         with self._autocast():
-            logits = self.network(batch["spectrogram"], batch["features"])
-            loss = torch.nn.functional.cross_entropy(logits.float(), batch["label"])
+            logits = self.network(batch["spectrogram"], batch["features"]).float()
+            streams = logits.unsqueeze(0) if logits.ndim == 2 else logits  # a loss each, see GenreModule
+            loss = torch.stack([cross_entropy(stream, batch["label"]) for stream in streams]).mean()
         loss.backward()
         self.optimizer.step()
 
