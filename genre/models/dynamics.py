@@ -21,6 +21,10 @@ from genre.features.dynamics import (
 )
 from genre.features.filters import dct_matrix
 
+CONTRAST_GROUPS = 16
+PEAKS, VALLEYS = 0.25, 0.5
+"""Shares of the bins of a group that count as its peaks and as its valleys."""
+
 UNMOVED = 1e-3
 """Cepstral coefficients that move less than this (in dB) count as moving so much, so that silence has a logarithm, and
 correlate with nothing."""
@@ -29,11 +33,12 @@ correlate with nothing."""
 class Dynamics(nn.Module):
     """Statistics over time of the levels (B, 1, bins, frames).
 
-    The families of :mod:`genre.features.dynamics`, and the mean and the deviation of each cepstral coefficient;
-    deviations are given as their logarithm. Of 128 bins of mel levels in dB at 43 frames a second the values are those
-    of that module. Here levels may be at any rate and of any number of bins; and since they are computed from the
-    batch, they feel its augmentation, which features from a store do not. Clips longer than ``window`` frames are taken
-    in windows of that length, whose statistics are averaged; frames beyond the last whole window are left out.
+    The families of :mod:`genre.features.dynamics`, the mean and the deviation of each cepstral coefficient, and those
+    of the spectral contrast; deviations are given as their logarithm. Of 128 bins of mel levels in dB at 43 frames a
+    second the values are those of that module. Here levels may be at any rate and of any number of bins; and since they
+    are computed from the batch, they feel its augmentation, which features from a store do not. Clips longer than
+    ``window`` frames are taken in windows of that length, whose statistics are averaged; frames beyond the last whole
+    window are left out.
 
     Parameters
     ----------
@@ -62,7 +67,11 @@ class Dynamics(nn.Module):
         self.modulation_groups = min(MODULATION_GROUPS, bins)
         coefficients, correlated = min(N_MFCC, bins), min(N_CORRELATED, bins)
         n_bands, n_pairs = len(MODULATION_EDGES) - 1, correlated * (correlated - 1) // 2
-        self.size = 2 * self.delta_groups + self.modulation_groups * n_bands + 4 * coefficients + n_pairs
+        self.contrast_bins = min(max(2, bins // CONTRAST_GROUPS), bins)
+        contrasts = bins // self.contrast_bins
+        self.size = (
+            2 * self.delta_groups + self.modulation_groups * n_bands + 4 * coefficients + n_pairs + 2 * contrasts
+        )
         for name, value in (
             ("cosines", torch.from_numpy(dct_matrix(coefficients, bins)).float()),
             ("slopes", torch.from_numpy(_savgol_kernels())),
@@ -85,6 +94,7 @@ class Dynamics(nn.Module):
     def _of(self, clips: torch.Tensor) -> torch.Tensor:
         """Return the statistics (n, size) of windows (n, bins, frames)."""
         coefficients = self.cosines @ clips
+        contrast = self._contrast(clips)
         return torch.cat(
             [
                 self._delta_pattern(clips),
@@ -93,6 +103,8 @@ class Dynamics(nn.Module):
                 self._correlation(coefficients[:, : self.correlated]),
                 coefficients.mean(dim=-1),
                 _log_deviation(coefficients),
+                contrast.mean(dim=-1),
+                _log_deviation(contrast),
             ],
             dim=1,
         )
@@ -123,6 +135,20 @@ class Dynamics(nn.Module):
             weights.append(overlap.clamp(min=0.0))
         weight = torch.stack(weights)
         return weight / weight.sum(dim=1, keepdim=True).clamp(min=1e-6)
+
+    def _contrast(self, clips: torch.Tensor) -> torch.Tensor:
+        """Return how far the peaks of neighbouring bins stand above their valleys, (n, groups, frames).
+
+        High where single tones sound, low in noise. After Jiang, D.-N. et al. (2002), "Music type classification by
+        spectral contrast feature", ICME; here over groups of equally many bins; bins beyond the last are left out.
+        """
+        n, bins, frames = clips.shape
+        width = self.contrast_bins
+        groups = bins // width
+        by_frame = clips[:, : groups * width].reshape(n, groups, width, frames).transpose(2, 3)
+        ordered = by_frame.sort(dim=-1).values
+        peaks, valleys = max(1, round(PEAKS * width)), max(1, round(VALLEYS * width))
+        return ordered[..., -peaks:].mean(dim=-1) - ordered[..., :valleys].mean(dim=-1)
 
     def _delta_deviation(self, coefficients: torch.Tensor) -> torch.Tensor:
         n, count, frames = coefficients.shape

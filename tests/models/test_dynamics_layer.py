@@ -36,16 +36,36 @@ def test_values_are_those_of_the_feature_set() -> None:
     np.testing.assert_allclose(shared, expected, rtol=2e-3, atol=2e-3)
 
 
-def test_cepstral_means_and_deviations_come_last() -> None:
+def test_cepstral_means_and_deviations_follow() -> None:
     from genre.features.mel import cepstrum
 
     clips = levels(1)
     module = Dynamics(128, clips.shape[-1], RATE)
     tail = module(clips)[0, len(DYNAMICS_NAMES) :].numpy()
     coefficients = cepstrum(clips[0, 0].numpy(), 20)
-    assert module.size == len(DYNAMICS_NAMES) + 40
+    assert module.size == len(DYNAMICS_NAMES) + 40 + 32
     np.testing.assert_allclose(tail[:20], coefficients.mean(axis=1), rtol=1e-3, atol=1e-3)
-    np.testing.assert_allclose(np.exp(tail[20:]), coefficients.std(axis=1), rtol=1e-3)
+    np.testing.assert_allclose(np.exp(tail[20:40]), coefficients.std(axis=1), rtol=1e-3)
+
+
+def test_contrast_is_peaks_above_valleys() -> None:
+    clips = torch.full((1, 1, 128, 40), -60.0)
+    clips[0, 0, 3] = -20.0  # one tone in the first group of eight bins: of two peaks it is one
+    clips[0, 0, 8:16, ::2] = torch.arange(8.0)[:, None]  # 6.5 above 1.5 in every other frame
+    tail = Dynamics(128, 40, RATE)(clips)[0, -32:]
+    torch.testing.assert_close(tail[:3], torch.tensor([20.0, 2.5, 0.0]))
+    assert tail[17].exp() == pytest.approx(2.5)
+    assert torch.all(tail[[16, 18]] == np.float32(np.log(1e-3)))
+
+
+def test_tones_have_more_contrast_than_noise() -> None:
+    random = np.random.default_rng(0)
+    time = np.arange(66150) / 22050
+    tones = sum(np.sin(2 * np.pi * 220 * 2 ** (i / 4) * time) for i in range(20)) * 0.02
+    sounds = np.stack([tones, random.normal(size=66150) * 0.1]).astype(np.float32)
+    clips = torch.from_numpy(LogMel().compute(sounds, 22050))[:, None]
+    tonal, noisy = Dynamics(128, clips.shape[-1], RATE)(clips)[:, -32:-16]
+    assert tonal[6:12].min() > noisy[6:12].max() + 3
 
 
 def test_a_clip_does_not_depend_on_its_batch() -> None:
