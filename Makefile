@@ -2,25 +2,32 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/pip --disable-pip-version-check install --quiet
+RAY_VENV := .venv-ray
+PIP := pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo install test lint format bench clean
+.PHONY: help demo install test test-ray lint format bench clean
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV): a minute or two"
-	@$(PIP) --editable .
+	@$(BIN)/$(PIP) --editable .
 	@touch $@
 
 $(VENV)/.tools: pyproject.toml | $(BIN)/python
 	@echo "installing into $(VENV) with what tests and checks need: a minute or two"
-	@$(PIP) --editable '.[test,lint]'
+	@$(BIN)/$(PIP) --editable '.[test,lint]'
 	@touch $@ $(VENV)/.installed
+
+$(RAY_VENV)/.tools: pyproject.toml
+	@echo "installing into $(RAY_VENV) with Ray: two minutes or so"
+	@$(PYTHON) -m venv $(RAY_VENV)
+	@$(RAY_VENV)/bin/$(PIP) --editable '.[test-ray]'
+	@touch $@
 
 install: $(VENV)/.installed  ## make .venv and install the package into it
 
@@ -31,8 +38,12 @@ demo: $(VENV)/.installed  ## install, then train and evaluate on synthetic music
 	@echo "  $(BIN)/tensorboard --logdir runs"
 	@echo "  $(BIN)/python train.py data=folder data.root=/path/to/your/music"
 
-test: $(VENV)/.tools  ## install what the tests need and run them all, one process a core
+test: $(VENV)/.tools  ## install what the tests need and run them all but Ray's, one process a core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal
+
+# only the files that have such tests are looked at: others import what is not installed there
+test-ray: $(RAY_VENV)/.tools  ## run the tests of Ray in .venv-ray, since it cannot be installed beside all else
+	OMP_NUM_THREADS=1 $(RAY_VENV)/bin/python -m pytest -m ray $$(grep -rl 'mark\.ray' tests --include='test_*.py')
 
 lint: $(VENV)/.tools  ## ruff (format and lint) and mypy, as continuous integration runs them
 	$(BIN)/ruff format --check .
@@ -47,5 +58,5 @@ bench: $(VENV)/.installed  ## time features and preparation side by side with li
 	$(BIN)/python benchmarks/features.py
 	$(BIN)/python benchmarks/prepare.py
 
-clean:  ## remove runs, prepared clips and caches, but not .venv
+clean:  ## remove runs, prepared clips and caches, but not .venv and .venv-ray
 	rm -rf runs sweeps stores build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -23,7 +23,6 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", 
 
 import argparse
 import json
-import platform
 import subprocess
 import sys
 import tempfile
@@ -40,6 +39,7 @@ sys.path.insert(0, str(ROOT))
 
 import soundfile
 import torch
+from machine import machine
 
 from genre.data.clips import ClipSpec
 from genre.features.spectrogram import LogMel
@@ -72,7 +72,7 @@ def main() -> None:
         song = _song(folder / "song.wav", arguments.seconds, rate)
         half_hour = _song(folder / "half_hour.wav", 60.0 * arguments.minutes, rate)
         report: dict[str, Any] = {
-            "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "load": os.getloadavg()[0], "torch": torch.__version__},
+            "machine": {**machine(), "load": os.getloadavg()[0], "torch": torch.__version__},
             "model": predictor.name,
             "denoise": arguments.denoise,
             "latency": _latency(predictor, arguments.denoise, song),
@@ -226,14 +226,6 @@ def _show(report: dict[str, Any]) -> None:
         print(f"{name:44}{value:>16}{'   at most ' + target if target else ''}")
     memory = ", ".join(f"{mb:.1f} after {when}" for when, mb in stream["memory_mb"].items())
     print(f"resident memory in MB: {memory}")
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if not info.exists():
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in info.read_text().splitlines() if line.startswith("model name")]
-    return names[0] if names else platform.processor()
 
 
 if __name__ == "__main__":

@@ -33,14 +33,16 @@ def commands() -> list[str]:
 
 def test_make_targets_of_the_readme_exist() -> None:
     targets = {
-        line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if re.match(r"[a-z]+:", line)
+        line.split(":")[0] for line in (ROOT / "Makefile").read_text().splitlines() if re.match(r"[a-z-]+:", line)
     }
     named = {line.split()[1] for line in commands() if line.startswith("make ")}
     assert named == {"demo", "test"}
     assert named <= targets
     recipe = subprocess.run(["make", "-n", "demo"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert ".venv/bin/python train.py\n" in recipe
-    assert "make test" in (ROOT / ".ci" / "run").read_text()
+    steps = (ROOT / ".ci" / "run").read_text().splitlines()
+    assert {"make lint", "make test", "make test-ray"} <= set(steps)
+    assert {step.split()[1] for step in steps if step.startswith("make ")} <= targets
 
 
 def test_every_kind_of_command_is_run() -> None:

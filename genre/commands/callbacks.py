@@ -208,6 +208,8 @@ class TrainingProgress(Callback):
 class TrialPruning(Callback):
     """Tell the study of a search how a trial goes, epoch by epoch, and stop one that does worse than others did.
 
+    A trial that is repeated since it was killed has the epochs before that behind it: they are not judged again.
+
     Parameters
     ----------
     study
@@ -221,7 +223,9 @@ class TrialPruning(Callback):
     def __init__(self, study: Study, number: int) -> None:
         from optuna.trial import Trial
 
-        self.trial = Trial(study, study.trials[number]._trial_id)
+        begun = study.trials[number]
+        self.trial = Trial(study, begun._trial_id)
+        self.judged = max(begun.intermediate_values, default=0)
         self.epoch: int | None = None
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -231,6 +235,8 @@ class TrialPruning(Callback):
         if self.MONITOR not in trainer.callback_metrics:
             return
         epoch = trainer.current_epoch + 1
+        if epoch <= self.judged:
+            return
         self.trial.report(float(trainer.callback_metrics[self.MONITOR]), epoch)
         if epoch < (trainer.max_epochs or 0) and self.trial.should_prune():
             self.epoch = epoch

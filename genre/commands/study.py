@@ -21,6 +21,7 @@ from genre.commands.sweeps import SweepReport
 from genre.errors import ConfigError
 
 if TYPE_CHECKING:
+    from filelock import FileLock
     from hydra.core.utils import JobReturn
     from omegaconf import DictConfig
     from optuna import Study
@@ -107,6 +108,7 @@ def run_study(folder: Path, settings: StudySettings, arguments: Sequence[str], l
     if not space:
         raise ConfigError("there is nothing to search over; give settings values, such as seed=choice(0,1)")
     with _only_one(folder):
+        _cut_half_line(folder)
         study = open_study(folder, create=True)
         _check_same(study, folder, space, fixed)
         study.sampler = optuna.samplers.TPESampler(
@@ -115,7 +117,7 @@ def run_study(folder: Path, settings: StudySettings, arguments: Sequence[str], l
             constant_liar=settings.n_jobs > 1,
         )
         interrupted = [
-            trial for trial in study.get_trials(states=(TrialState.RUNNING,)) if _is_whole(study, trial, space)
+            trial for trial in study.get_trials(states=(TrialState.RUNNING,)) if _to_repeat(study, trial, space)
         ]
         left = settings.n_trials - len(study.trials)
         while interrupted or left > 0:
@@ -127,13 +129,16 @@ def run_study(folder: Path, settings: StudySettings, arguments: Sequence[str], l
             _run_trials(study, batch, fixed, launch)
 
 
-def _is_whole(study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> bool:
-    """Say whether a trial that was interrupted had drawn all its settings; it counts as failed if not."""
+def _to_repeat(study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistribution]) -> bool:
+    """Say whether a trial that was interrupted is to be repeated; tell the study what became of it if not."""
     from optuna.trial import TrialState
 
-    if trial.params.keys() == space.keys():
+    if PRUNED_AT in trial.user_attrs:  # it waited for others that ran beside it
+        study.tell(trial.number, state=TrialState.PRUNED)
+    elif trial.params.keys() != space.keys():  # interrupted while its settings were drawn
+        study.tell(trial.number, state=TrialState.FAIL)
+    else:
         return True
-    study.tell(trial.number, state=TrialState.FAIL)
     return False
 
 
@@ -185,13 +190,28 @@ def open_study(folder: Path, *, create: bool = False, pruner: Any = None) -> Stu
     from optuna.storages import JournalStorage
     from optuna.storages.journal import JournalFileBackend
 
-    storage = JournalStorage(JournalFileBackend(str(folder / STUDY_FILE)))
+    storage = JournalStorage(JournalFileBackend(str(folder / STUDY_FILE), _journal_lock(folder)))
     if create:
         return optuna.create_study(
             storage=storage, study_name=STUDY_NAME, direction="maximize", load_if_exists=True, pruner=pruner
         )
     sampler = optuna.samplers.RandomSampler()  # draws nothing unless asked to
     return optuna.load_study(storage=storage, study_name=STUDY_NAME, sampler=sampler, pruner=pruner)
+
+
+def _journal_lock(folder: Path) -> FileLock:
+    """Return what is held while a line is written; unlike Optuna's own lock it does not outlive a killed process."""
+    from filelock import FileLock
+
+    return FileLock(folder / f"{STUDY_FILE}.writing")
+
+
+def _cut_half_line(folder: Path) -> None:
+    """Cut off the line that a killed process or a full disk left unfinished, since the next would be lost with it."""
+    journal = folder / STUDY_FILE
+    if journal.exists():
+        with _journal_lock(folder), journal.open("rb+") as stream:
+            stream.truncate(stream.read().rfind(b"\n") + 1)
 
 
 @contextmanager

@@ -1,16 +1,39 @@
-"""Commands of the project in this process."""
+"""Commands of the project, in this process and in one that is killed."""
 
 from __future__ import annotations
 
 import os
 import runpy
+import signal
+import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from hydra.core.global_hydra import GlobalHydra
 
 ROOT = Path(__file__).parent.parent.parent
+
+KILLED_WHILE_WRITING = """
+import contextlib, os, runpy, signal, sys
+from genre.commands import callbacks
+
+whole, written = callbacks.replacing, []
+
+@contextlib.contextmanager
+def replacing(path):
+    with whole(path) as stream:
+        yield stream
+        written.extend([path] if path.name == "last.ckpt" else [])
+        if len(written) == {number}:
+            stream.truncate(stream.tell() // 2)
+            os.killpg(0, signal.SIGKILL)
+
+callbacks.replacing = replacing
+sys.argv = {arguments}
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
 
 
 def run_entry_point(name: str, arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> int:
@@ -29,3 +52,18 @@ def run_entry_point(name: str, arguments: tuple[str, ...], monkeypatch: pytest.M
         if whole is not None:
             os.environ["HYDRA_FULL_ERROR"] = whole
     return 0
+
+
+def killed(arguments: Sequence[str], number: int) -> None:
+    """Run train.py in a group of processes that is killed when half of its ``number``-th last.ckpt is written."""
+    code = KILLED_WHILE_WRITING.format(number=number, arguments=[str(ROOT / "train.py"), *arguments])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment,
+        capture_output=True,
+        text=True,
+        start_new_session=True,
+        check=False,
+    )
+    assert process.returncode == -signal.SIGKILL, process.stdout + process.stderr

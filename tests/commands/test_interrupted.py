@@ -4,48 +4,16 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import shutil
-import signal
-import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
 
 import torch
 from filelock import FileLock
-from running import ROOT
+from running import killed
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=4", "data.batch_size=4")
-
-KILLED_WHILE_WRITING = """
-import contextlib, os, runpy, signal, sys
-from genre.commands import callbacks
-
-whole, written = callbacks.replacing, []
-
-@contextlib.contextmanager
-def replacing(path):
-    with whole(path) as stream:
-        yield stream
-        written.extend([path] if path.name == "last.ckpt" else [])
-        if len(written) == {number}:
-            stream.truncate(stream.tell() // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-callbacks.replacing = replacing
-sys.argv = {arguments}
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
-
-
-def killed(arguments: list[str], number: int) -> None:
-    """Run train.py in a process that is killed when half of its ``number``-th last.ckpt is written."""
-    code = KILLED_WHILE_WRITING.format(number=number, arguments=[str(ROOT / "train.py"), *arguments])
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
-    assert process.returncode == -signal.SIGKILL, process.stdout + process.stderr
 
 
 def same_result(one: Path, other: Path) -> bool:

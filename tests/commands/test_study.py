@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 from omegaconf import OmegaConf
+from running import killed
 
 optuna = pytest.importorskip("optuna", reason="optuna is not installed: pip install -e '.[optuna]'")
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 
-from genre.commands.study import STUDY_FILE, open_study, search_space  # noqa: E402
+from genre.commands.study import PRUNED_AT, STUDY_FILE, open_study, search_space  # noqa: E402
 
 SMALL = (
     "data.clip_sec=1",
@@ -87,6 +88,47 @@ def test_a_study_goes_by_validation_stops_the_hopeless_and_goes_on(train, music:
         busy = train(*command, "hydra.sweeper.n_trials=5")
     assert busy.status == 1
     assert "another command is at work on the study" in busy.err
+
+
+@pytest.mark.filterwarnings("error:The reported value is ignored")
+def test_a_search_that_is_killed_goes_on_where_it_was(train, music: Path) -> None:
+    folder = Path("search")  # a relative name, as most searches have
+    command = (
+        "hparams_search=mini_vgg",
+        "hydra.sweeper.n_trials=5",
+        "optimizer.learning_rate=tag(log,interval(1.0e-4,1.0e-2))",
+        "data=folder",
+        f"data.root={music}",
+        "report=false",
+        f"hydra.sweep.dir={folder}",
+        *SMALL,
+    )
+    killed(command, number=4)  # two epochs of the first trial, and at the end of the second of the second
+    study = open_study(folder)
+    first, second = study.trials
+    assert (first.state.name, second.state.name) == ("COMPLETE", "RUNNING")
+    assert second.intermediate_values.keys() == {1, 2}
+    assert not (folder / "trials.csv").exists()
+    written = (folder / "trial0" / "metrics.json").stat().st_mtime_ns
+    study.add_trial(optuna.trial.create_trial(value=1.0, params=first.params, distributions=first.distributions))
+    stopped = study.ask(first.distributions)  # such is one that others ran beside
+    stopped.report(0.0, 1)
+    stopped.set_user_attr(PRUNED_AT, 1)
+    with (folder / STUDY_FILE).open("a") as journal:
+        journal.write('{"op_code":8,"worker_')  # such is what is left when a line was being written
+
+    again = train(*command)
+    assert again.status == 0, again.err
+    assert "study: 5 trials, 4 complete, 1 stopped early" in again.out
+    rows = table(folder)
+    assert [row["state"] for row in rows] == ["complete", "complete", "complete", "pruned", "complete"]
+    assert [rows[number]["epochs"] for number in (0, 1, 4)] == ["2", "2", "2"]
+    assert float(rows[1]["optimizer.learning_rate"]) == second.params["optimizer.learning_rate"]
+    assert len({row["optimizer.learning_rate"] for row in rows}) == 4  # the last draws anew
+    assert (folder / "trial0" / "metrics.json").stat().st_mtime_ns == written
+    assert {path.name for path in folder.glob("trial?")} == {"trial0", "trial1", "trial4"}
+    assert OmegaConf.load(folder / "best.yaml").trial == 2
+    assert {"parallel_coordinate.png", "importance.png", "leaderboard.csv"} <= {path.name for path in folder.iterdir()}
 
 
 def test_values_of_a_setting_become_what_is_drawn_from() -> None:
