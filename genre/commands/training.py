@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,6 +33,7 @@ from genre.errors import CheckpointError, ConfigError, near_names
 from genre.evaluation.calibration import fit_temperature
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, summary, write_run
+from genre.inference.memory import return_freed_memory
 from genre.models.base import GenreModule
 from genre.models.registry import load_model, read_checkpoint
 
@@ -77,7 +79,11 @@ def run(cfg: DictConfig) -> float | None:
         raise ConfigError("mode=test evaluates a checkpoint; name it with ckpt=..., such as the best.ckpt of a run")
     folder = output_folder()
     with alone_in(folder):
-        return _run_in(folder, composition(cfg))
+        try:
+            return _run_in(folder, composition(cfg))
+        finally:
+            gc.collect()  # trainer, model and data refer to each other, and would stay beside the next job's
+            return_freed_memory()
 
 
 def _run_in(folder: Path, composed: Composition) -> float | None:

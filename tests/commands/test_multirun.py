@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import multiprocessing
 import pickle
+import weakref
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,30 @@ SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max
 def rows_of(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
+
+
+def test_a_job_leaves_no_data_behind(train, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else each job of a sweep would need its own clips in memory, and those of all jobs before."""
+    from genre.data.datamodule import GenreDataModule
+
+    made: list[weakref.ref[GenreDataModule]] = []
+    whole = GenreDataModule.setup
+
+    def setup(self: GenreDataModule, stage: str | None = None) -> None:
+        assert all(earlier() is None for earlier in made if earlier() is not self)
+        made.append(weakref.ref(self))
+        whole(self, stage)
+
+    monkeypatch.setattr(GenreDataModule, "setup", setup)
+    gc.disable()
+    try:
+        result = train(
+            "-m", "seed=0,1", "data=folder", f"data.root={music}", f"hydra.sweep.dir={tmp_path / 's'}", *SMALL
+        )
+    finally:
+        gc.enable()
+    assert result.status == 0, result.err
+    assert len(made) >= 2
 
 
 def test_training_sweep_has_a_table_names_failures_and_repeats_nothing(train, music: Path, tmp_path: Path) -> None:
