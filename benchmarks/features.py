@@ -33,6 +33,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from genre.features.dynamics import dynamics
 from genre.features.extract import extract, warm_up
 from genre.features.handcrafted import SAMPLE_RATE, handcrafted
 from genre.features.spectrogram import LogMel
@@ -49,7 +50,7 @@ class Timing:
     contender: str
     median_ms: float
     fastest_ms: float
-    speedup: float
+    speedup: float | None
 
 
 def main() -> None:
@@ -63,6 +64,7 @@ def main() -> None:
         "57 features": {OURS: _our_features, REFERENCE: _librosa_features},
         "log-mel": _logmel_contenders(),
         "log-mel and 57 features": {OURS: _our_both, REFERENCE: _librosa_both},
+        "log-mel and 326 of dynamics": {OURS: _our_dynamics},
     }.items():
         timings += _side_by_side(task, contenders, clips, arguments.rounds)
     throughput = _processes(arguments.seconds)
@@ -141,6 +143,10 @@ def _our_features(clip: Clip) -> object:
 
 def _our_both(clip: Clip) -> object:
     return extract(clip[np.newaxis], SAMPLE_RATE, LogMel())
+
+
+def _our_dynamics(clip: Clip) -> object:
+    return dynamics(LogMel().compute(clip[np.newaxis], SAMPLE_RATE))
 
 
 def _librosa_features(clip: Clip) -> object:
@@ -232,7 +238,9 @@ def _side_by_side(
                     spent[name].append(1e3 * (time.perf_counter() - started))
     medians = {name: float(np.median(times)) for name, times in spent.items()}
     return [
-        Timing(task, name, medians[name], min(times), medians[REFERENCE] / medians[name])
+        Timing(
+            task, name, medians[name], min(times), medians[REFERENCE] / medians[name] if REFERENCE in medians else None
+        )
         for name, times in spent.items()
     ]
 
@@ -258,11 +266,10 @@ def _work(seconds: float) -> float:
 
 
 def _show(timings: list[Timing], throughput: dict[str, float], first_call: float) -> None:
-    print(f"{'task':26}{'contender':12}{'median ms':>11}{'fastest ms':>12}{'x librosa':>11}")
+    print(f"{'task':28}{'contender':12}{'median ms':>11}{'fastest ms':>12}{'x librosa':>11}")
     for timing in timings:
-        print(
-            f"{timing.task:26}{timing.contender:12}{timing.median_ms:11.2f}{timing.fastest_ms:12.2f}{timing.speedup:11.1f}"
-        )
+        speedup = "" if timing.speedup is None else f"{timing.speedup:.1f}"
+        print(f"{timing.task:28}{timing.contender:12}{timing.median_ms:11.2f}{timing.fastest_ms:12.2f}{speedup:>11}")
     print(f"\nfirst call, compiling or loading what was compiled before: {first_call:.1f} s")
     print(
         f"clips a second: one process {throughput['one_clips_per_second']:.0f}, "
