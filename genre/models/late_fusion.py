@@ -14,7 +14,7 @@ from genre.models.base import GenreModule
 from genre.models.cnn_gru import CNNGRU, RecurrentNetwork
 from genre.models.dynamics import Dynamics
 from genre.models.layers import FEATURE_LIMIT
-from genre.models.settings import check_counts, check_shares, check_sizes, check_switches
+from genre.models.settings import check_shares, check_sizes, check_switches
 
 LEVEL_SCALE = 10.0
 """Normalised levels times this are about as wide as those in dB, for which the dynamics are made."""
@@ -38,7 +38,7 @@ class LateFusion(GenreModule):
     use_features
         Whether the dense network takes the 57 features beside the dynamics.
     dense_hidden
-        Units of its hidden layer.
+        Units of its hidden layer; 0: none, which makes it a logistic regression.
     dense_dropout
         Share of these dropped.
     statistics_dropout
@@ -77,10 +77,9 @@ class LateFusion(GenreModule):
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        check_counts(dense_hidden=dense_hidden)
         check_shares(dense_dropout=dense_dropout, statistics_dropout=statistics_dropout)
         check_switches(use_features=use_features)
-        check_sizes(frequency_mask=frequency_mask, time_mask=time_mask)
+        check_sizes(dense_hidden=dense_hidden, frequency_mask=frequency_mask, time_mask=time_mask)
         self.uses_features = use_features
         recurrent = CNNGRU(
             widths=widths,
@@ -98,17 +97,26 @@ class LateFusion(GenreModule):
         frontend = self.hparams["frontend"]
         dynamics = Dynamics(bins, frames, frontend["sample_rate"] / frontend["hop_length"])
         size = dynamics.size + (len(FEATURE_NAMES) if use_features else 0)
-        dense = nn.Sequential(
-            nn.Dropout(statistics_dropout),
-            nn.Linear(size, dense_hidden),
-            nn.BatchNorm1d(dense_hidden),
-            nn.ReLU(),
-            nn.Dropout(dense_dropout),
-            nn.Linear(dense_hidden, len(self.labels)),
-        )
+        dense = _dense(size, dense_hidden, len(self.labels), (statistics_dropout, dense_dropout))
         self.network = LateFusionNetwork(
             recurrent, dynamics, dense, use_features=use_features, masks=(frequency_mask, time_mask)
         )
+
+
+def _dense(size: int, hidden: int, classes: int, dropout: tuple[float, float]) -> nn.Sequential:
+    """Return a network of one hidden layer, or none, which drops a share of its inputs and of its hidden units."""
+    if hidden == 0:
+        linear = nn.Linear(size, classes)
+        nn.init.zeros_(linear.weight)
+        return nn.Sequential(nn.Dropout(dropout[0]), linear)
+    return nn.Sequential(
+        nn.Dropout(dropout[0]),
+        nn.Linear(size, hidden),
+        nn.BatchNorm1d(hidden),
+        nn.ReLU(),
+        nn.Dropout(dropout[1]),
+        nn.Linear(hidden, classes),
+    )
 
 
 class LateFusionNetwork(nn.Module):

@@ -28,14 +28,29 @@ def test_the_decision_is_the_mean_of_two_streams() -> None:
         assert torch.equal(model(clips["spectrogram"], clips["features"]), streams.mean(dim=0))
 
 
-def test_each_stream_learns_to_name_the_genre_by_itself() -> None:
-    model = make()
+@pytest.mark.parametrize("dense_hidden", [9, 0])
+def test_each_stream_learns_to_name_the_genre_by_itself(dense_hidden: int) -> None:
+    model = make(dense_hidden=dense_hidden)
     clips = batch(model)
     clips["features"] = functional.one_hot(clips["label"], 57).float() * 3
     losses(model, clips, steps=60, rate=1e-2)
     with torch.no_grad():
         for logits in model.stream_logits(clips["spectrogram"], clips["features"]):
             assert (logits.argmax(dim=1) == clips["label"]).all()
+
+
+def test_without_hidden_units_the_statistics_are_weighed_linearly() -> None:
+    model = make(dense_hidden=0, statistics_dropout=0.5).eval()
+    size = model.network.dynamics.size + 57
+    assert [tuple(weight.shape) for weight in model.network.dense.parameters()] == [(3, size), (3,)]
+    clips = batch(model)
+    torch.nn.init.normal_(model.network.dense[-1].weight)
+    with torch.no_grad():
+        before, once, twice = (
+            model.stream_logits(clips["spectrogram"], clips["features"] + more)[1] for more in (0.0, 0.1, 0.2)
+        )
+    assert not torch.equal(before, once)
+    torch.testing.assert_close(twice - once, once - before, rtol=1e-3, atol=1e-5)
 
 
 def test_loss_of_training_is_the_mean_of_the_losses_of_the_streams() -> None:
@@ -81,7 +96,7 @@ def test_takes_clips_of_any_length() -> None:
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"dense_hidden": 0}, "model.dense_hidden=0 is out of range"),
+        ({"dense_hidden": -1}, "model.dense_hidden=-1 is out of range"),
         ({"statistics_dropout": 1.0}, "model.statistics_dropout=1.0 is out of range"),
         ({"use_features": "yes"}, "model.use_features=yes is neither true nor false"),
         ({"time_mask": -1}, "model.time_mask=-1 is out of range"),
