@@ -3,14 +3,14 @@
     python benchmarks/training.py
     python benchmarks/training.py --models mini_vgg resnet_small --precision bf16-mixed
 
-It writes small synthetic music, prepares it, and composes every model or experiment as ``train.py`` would. Of an
-experiment with augmentation, the bare loop goes without it. Through Lightning a step
-is everything from one batch to the next: gathering the clips, forward, loss, backward, clipping, optimiser, schedule,
-metrics and callbacks. The bare loop does forward, loss, backward and optimiser step on batches gathered beforehand,
-with the same network, optimiser and precision. Both take turns step by step in one process, so that a busy moment of
-the machine hits both alike, and every step is measured in processor time of all threads as well as in wall time;
-figures are medians, and cost is that of processor time. The work of a step is counted by PyTorch and set against the
-fastest matrix product of the same threads. A table goes to the screen and everything to a JSON file.
+It writes small synthetic music, prepares it, and composes every model or experiment as ``train.py`` would. Through
+Lightning a step is everything from one batch to the next: gathering the clips, augmentation, forward, loss, backward,
+clipping, optimiser, schedule, metrics and callbacks. The bare loop does forward, loss, backward and optimiser step on
+batches gathered and normalised beforehand, with the same network, optimiser and precision; where an experiment
+augments, so does the bare loop, and has to normalise in the step too. Both take turns step by step in one process, so
+that a busy moment of the machine hits both alike, and every step is measured in processor time of all threads as well
+as in wall time; figures are medians, and cost is that of processor time. The work of a step is counted by PyTorch and
+set against the fastest matrix product of the same threads. A table goes to the screen and everything to a JSON file.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import copy
+import itertools
 import json
 import logging
 import math
@@ -172,8 +173,12 @@ def _measured(name: str, scratch: Path, arguments: argparse.Namespace) -> Result
     torch.manual_seed(0)
     model = build_model(cfg, data)
     model.set_statistics(data.statistics)
-    batches = _held(data, model)
-    bare = BareLoop(copy.deepcopy(model.network), model.hparams, batches, arguments.precision)
+    batches = _held(data)
+    if not data.augment.active:
+        batches = [_normalized(batch, model) for batch in batches]
+    bare = BareLoop(
+        copy.deepcopy(model.network), model.hparams, batches, arguments.precision, _augmentation(data, model)
+    )
     gflop = _gflop(bare) / arguments.batch_size
     trainer = build_trainer(cfg, scratch / f"run_{name}").trainer
     training = _in_turns(trainer, lambda: trainer.fit(model, data), bare.train)
@@ -220,23 +225,45 @@ def _configuration(name: str, scratch: Path, arguments: argparse.Namespace) -> A
         return compose("train", overrides=overrides)
 
 
-def _held(data: Any, model: Any) -> list[Batch]:
-    """Return some training batches, normalised as the network takes them."""
-    held = []
-    for batch in data.loader("train"):
-        batch["spectrogram"] = model.normalized(batch["spectrogram"])
-        batch["features"] = model.standardized(batch["features"])
-        held.append(batch)
-        if len(held) == 4:
-            break
-    return held
+def _held(data: Any) -> list[Batch]:
+    """Return some training batches."""
+    return list(itertools.islice(data.loader("train"), 4))
+
+
+def _normalized(batch: Batch, model: Any) -> Batch:
+    """Return a batch as the network takes it."""
+    return {
+        **batch,
+        "spectrogram": model.normalized(batch["spectrogram"]),
+        "features": model.standardized(batch["features"]),
+    }
+
+
+def _augmentation(data: Any, model: Any) -> Callable[[Batch, int], Batch]:
+    """Return what a training batch goes through before the network, given the number of its step."""
+    if not data.augment.active:
+        return lambda batch, _: batch
+    reference = {
+        "n_classes": len(data.labels),
+        "bin_mean": torch.from_numpy(data.statistics.spectrogram_mean),
+        "feature_std": torch.from_numpy(data.statistics.feature_std),
+    }
+    return lambda batch, step: _normalized(data.augment.apply(batch, seed=step, **reference), model)
 
 
 class BareLoop:
     """A network trained and asked without Lightning and the pipeline."""
 
-    def __init__(self, network: torch.nn.Module, settings: Any, batches: list[Batch], precision: str) -> None:
+    def __init__(
+        self,
+        network: torch.nn.Module,
+        settings: Any,
+        batches: list[Batch],
+        precision: str,
+        augmented: Callable[[Batch, int], Batch],
+    ) -> None:
         self.network = network
+        self.augmented = augmented
         self.batches = batches
         self.turn = 0
         self.precision = precision
@@ -246,12 +273,14 @@ class BareLoop:
     def train(self) -> None:
         """Make one step."""
         self.network.train()
-        batch = self._next()
+        batch = self.augmented(self._next(), self.turn)
         self.optimizer.zero_grad()
         with self._autocast():
             logits = self.network(batch["spectrogram"], batch["features"]).float()
             streams = logits.unsqueeze(0) if logits.ndim == 2 else logits  # a loss each, see GenreModule
-            loss = torch.stack([cross_entropy(stream, batch["label"]) for stream in streams]).mean()
+            loss = torch.stack(
+                [cross_entropy(stream, batch.get("target", batch["label"])) for stream in streams]
+            ).mean()
         loss.backward()
         self.optimizer.step()
 
