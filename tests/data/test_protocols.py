@@ -3,12 +3,14 @@ import itertools
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from omegaconf import OmegaConf
 
 from genre.data.protocols import (
     PROTOCOLS,
@@ -28,6 +30,7 @@ from genre.data.protocols import (
 )
 from genre.data.protocols.dealing import MUST, SHOULD, Aim, cost, deal_groups, tally
 from genre.data.protocols.groups import group_tracks
+from genre.data.protocols.thinning import thin_training
 from genre.errors import ConfigError, ProtocolError
 
 REAL = Path(__file__).parents[2].parent / "shared" / "audio"
@@ -253,6 +256,88 @@ def test_copies_are_counted_in_a_notice():
         rows[number]["content"] = "y"
     told = TrackProtocol().deal(table_of(rows)).notices
     assert "2 recordings are there in several copies, 5 tracks together: these stay on one side" in told
+
+
+# --- learning curves ------------------------------------------------------------------------------------------------
+
+
+def groups_in_training(table, deal):
+    """{class: groups of its training tracks}."""
+    group = group_tracks(table, by_artist=True)
+    trained = np.unique(table.clip_track[deal.train])
+    return {label: set(group[trained[table.label[trained] == number]]) for number, label in enumerate(table.labels)}
+
+
+@pytest.mark.parametrize("protocol", DEALING, ids=lambda p: p.name)
+@given(table=tables(), share=st.floats(0.01, 0.99), more=st.floats(0.0, 1.0))
+@few_examples
+def test_a_share_of_the_training_side_is_whole_artists_of_every_class(protocol, table, share, more):
+    whole = deal_or_skip(protocol, table)
+    small = replace(protocol, train_share=share).deal(table)
+    large = replace(protocol, train_share=share + more * (0.99 - share)).deal(table)
+    assert np.array_equal(small.val, whole.val)
+    assert np.array_equal(small.test, whole.test)
+    assert set(small.train) <= set(large.train) <= set(whole.train)
+    kept, had = groups_in_training(table, small), groups_in_training(table, whole)
+    for label in table.labels:
+        assert len(kept[label]) >= max(1, round(share * len(had[label])))
+    group = group_tracks(table, by_artist=True)[table.clip_track]
+    stayed = set(group[small.train])
+    assert set(small.train) == {clip for clip in whole.train if group[clip] in stayed}
+
+
+def test_a_share_counts_artists_class_by_class_and_says_what_is_left():
+    table = table_of([*artists_of("a", [1] * 20), *artists_of("b", [3] * 10)])
+    protocol = KFoldProtocol(fold=1, val=0.2)
+    had = groups_in_training(table, protocol.deal(table))
+    for share in (0.01, 0.25, 0.5, 0.9):
+        deal = replace(protocol, train_share=share).deal(table)
+        kept = groups_in_training(table, deal)
+        assert {a: len(groups) for a, groups in kept.items()} == {
+            a: max(1, round(share * len(groups))) for a, groups in had.items()
+        }
+        left = len(np.unique(table.clip_track[deal.train]))
+        assert (
+            f"protocol.train_share={share:g} leaves {left} of {len(had['a']) + 3 * len(had['b'])} tracks in training"
+            in (deal.notices)
+        )
+
+
+def test_another_seed_leaves_other_artists_out_and_the_order_of_the_tracks_does_not_matter():
+    split = {"train": 30, "val": 3, "test": 3}
+    rows = [
+        {"label": label, "artist": f"{label}-{side}-{i}", "name": f"{label}-{side}-{i}.wav", "split": side}
+        for label in "ab"
+        for side, n in split.items()
+        for i in range(n)
+    ]
+    table = table_of(rows)
+    deal = PredefinedProtocol(train_share=0.5).deal(table)
+    other = shuffled(table, 5)
+    assert track_sides(table, deal) == track_sides(other, PredefinedProtocol(train_share=0.5).deal(other))
+    assert len(deal.train) == len(table.clip_track) / 36 * 15
+    one, another = (thinned_by(table, seed) for seed in (0, 1))
+    assert not np.array_equal(one, another)
+
+
+def thinned_by(table, seed):
+    sides = np.array([SIDES.index(side) for side in table.split])
+    return thin_training(table, table.per_clip(sides), 0.5, seed)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("share", [0, 1.5, -0.1, "half", False, float("nan")])
+def test_a_share_out_of_range_is_named(name, share):
+    with pytest.raises(ConfigError, match=rf"^protocol.train_share is {share!r}, but it is a share"):
+        build_protocol({"name": name, "train_share": share})
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_every_protocol_file_offers_the_settings_of_its_protocol(name):
+    file = Path(__file__).parents[2] / "conf" / "protocol" / f"{name}.yaml"
+    settings = OmegaConf.to_container(OmegaConf.load(file))
+    assert settings.pop("_target_").endswith(PROTOCOLS[name].__name__)
+    assert {"name": name, **settings} == PROTOCOLS[name]().settings()
 
 
 # --- groups and shares ----------------------------------------------------------------------------------------------

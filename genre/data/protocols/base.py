@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
 import numpy as np
 
 from genre.data.protocols.disjoint import assert_disjoint
 from genre.data.protocols.groups import listing
-from genre.data.protocols.table import SIDE_WORDS, SIDES, Deal, IntArray, TrackTable
+from genre.data.protocols.table import SIDE_WORDS, SIDES, TRAIN, Deal, IntArray, TrackTable
+from genre.data.protocols.thinning import thin_training
 from genre.errors import ConfigError, ProtocolError
 
 
 @dataclass(frozen=True)
 class Protocol(ABC):
     """How tracks are dealt to train, val and test, and what may not be on two sides.
+
+    Parameters
+    ----------
+    train_share
+        Share of the artists of each class, above 0 and at most 1, that stay in training; the rest is on no side. What
+        is validated and tested does not depend on it, so several shares give a learning curve.
+
+    Raises
+    ------
+    ConfigError
+        When it is out of range.
 
     Attributes
     ----------
@@ -34,6 +46,12 @@ class Protocol(ABC):
     leaky: ClassVar[bool] = False
     copies_apart: ClassVar[bool] = True
     artists_apart: ClassVar[bool] = False
+
+    train_share: float = field(default=1.0, kw_only=True)
+
+    def __post_init__(self) -> None:
+        if self.train_share != 1:
+            check_share("protocol.train_share", self.train_share)
 
     def settings(self) -> dict[str, str | int | float]:
         """Return the protocol as plain values, from which :func:`build_protocol` makes it again."""
@@ -53,6 +71,10 @@ class Protocol(ABC):
         by_name = table.take(order)
         self._require_classes(by_name)
         sides, notices = self._sides(by_name)
+        if self.train_share < 1:
+            thinned = thin_training(by_name, sides, self.train_share, getattr(self, "seed", 0))
+            notices = [*notices, self._about_share(by_name, sides, thinned)]
+            sides = thinned
         first_clip = np.cumsum(table.n_clips) - table.n_clips
         offset = np.arange(len(by_name.clip_track)) - by_name.per_clip(np.cumsum(by_name.n_clips) - by_name.n_clips)
         clips = by_name.per_clip(first_clip[order]) + offset
@@ -70,6 +92,10 @@ class Protocol(ABC):
     @abstractmethod
     def _sides(self, table: TrackTable) -> tuple[IntArray, list[str]]:
         """Return the side of each clip of a table sorted by name (or ``LEFT_OUT``), and the notices."""
+
+    def _about_share(self, table: TrackTable, before: IntArray, after: IntArray) -> str:
+        kept, had = (len(np.unique(table.clip_track[sides == TRAIN])) for sides in (after, before))
+        return f"protocol.train_share={self.train_share:g} leaves {kept} of {had} tracks in training"
 
     def _require_classes(self, table: TrackTable) -> None:
         without = [name for label, name in enumerate(table.labels) if label not in table.label]
@@ -119,6 +145,7 @@ class SharesProtocol(Protocol):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_share("protocol.val", self.val)
         check_share("protocol.test", self.test)
         check_whole("protocol.seed", self.seed, least=0)

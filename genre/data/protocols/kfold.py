@@ -54,6 +54,7 @@ class KFoldProtocol(Protocol):
     seed: int = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_whole("protocol.n_folds", self.n_folds, least=2)
         check_whole("protocol.fold", self.fold, least=0, most=self.n_folds - 1)
         check_whole("protocol.seed", self.seed, least=0)
