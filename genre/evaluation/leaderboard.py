@@ -14,10 +14,11 @@ import itertools
 import json
 import math
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 
@@ -92,6 +93,10 @@ class Standing:
     variant
         The settings in which the runs differ from others of the same model in the same table, ``lr=0.01, hidden=16``;
         empty if there are no others.
+    unusual
+        The same without values that more than half of those lines share.
+    usual
+        These shared values, ``mixup=0.3``, the same for all lines of the model in the table.
     """
 
     dataset: str
@@ -100,11 +105,13 @@ class Standing:
     model: str
     runs: tuple[RunReport, ...]
     variant: str = ""
+    unusual: str = ""
+    usual: str = ""
 
     @property
     def name(self) -> str:
-        """The model, and how it differs from others of that name."""
-        return f"{self.model} ({self.variant})" if self.variant else self.model
+        """The model, and how it differs from most others of that name."""
+        return f"{self.model} ({self.unusual})" if self.unusual else self.model
 
     @property
     def table(self) -> tuple[bool, str, str]:
@@ -246,7 +253,7 @@ def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
     for run in runs:
         info = run.info
         variants = models.setdefault((info.leaky, info.dataset, info.protocol, info.model), {})
-        variants.setdefault(json.dumps(run.settings, sort_keys=True), []).append(run)
+        variants.setdefault(_key(run.settings), []).append(run)
     standings = [
         Standing(
             dataset=dataset,
@@ -254,28 +261,70 @@ def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
             leaky=leaky,
             model=model,
             runs=tuple(sorted(members, key=lambda run: run.folder)),
-            variant=variant,
+            variant=names.variant,
+            unusual=names.unusual,
+            usual=names.usual,
         )
         for (leaky, dataset, protocol, model), variants in models.items()
-        for members, variant in zip(variants.values(), _variants(list(variants.values())), strict=True)
+        for members, names in zip(variants.values(), _variants(list(variants.values())), strict=True)
     ]
     return tuple(sorted(standings, key=_rank))
 
 
-def _variants(groups: Sequence[Sequence[RunReport]]) -> list[str]:
+class _Names(NamedTuple):
+    """How the settings of one line are told, see :class:`Standing`."""
+
+    variant: str = ""
+    unusual: str = ""
+    usual: str = ""
+
+
+def _variants(groups: Sequence[Sequence[RunReport]]) -> list[_Names]:
     """Return what tells runs of one model apart, for each group of repeats: ``lr=0.01, hidden=16``."""
     settings = [group[0].settings for group in groups]
     known = [one for one in settings if one]
     names = sorted(set().union(*known))
-    differing = [name for name in names if len({json.dumps(one.get(name), sort_keys=True) for one in known}) > 1]
+    differing = [name for name in names if len({_key(one.get(name)) for one in known}) > 1]
     last = [name.rpartition(".")[2] for name in differing]
     short = {name: end if last.count(end) == 1 else name for name, end in zip(differing, last, strict=True)}
+    usual = {name: value for name in differing for value in _usual(name, known)}
     if len(groups) == 1:
-        return [""]
+        return [_Names()]
+
+    def told(one: Mapping[str, Any], which: Iterable[str]) -> str:
+        return ", ".join(f"{short[name]}={one[name]}" for name in which if name in one)
+
+    def unusual(one: Mapping[str, Any]) -> list[str]:
+        return [name for name in differing if name not in usual or _key(one[name]) != _key(usual[name])]
+
     return [
-        ", ".join(f"{short[name]}={one[name]}" for name in differing if name in one) if one else "unknown settings"
+        _Names(told(one, differing), told(one, unusual(one)), told(usual, usual))
+        if one
+        else _Names("unknown settings", "unknown settings", told(usual, usual))
         for one in settings
     ]
+
+
+def _usual(name: str, known: Sequence[Mapping[str, Any]]) -> list[object]:
+    """Return the value of a setting, alone in a list, that more than half of some runs have, if all have one."""
+    values = [one[name] for one in known if name in one]
+    key, count = Counter(map(_key, values)).most_common(1)[0]
+    if len(values) < len(known) or 2 * count <= len(known):
+        return []
+    return [next(value for value in values if _key(value) == key)]
+
+
+def _key(value: object) -> str:
+    """Return a text that is the same for equal settings, 0 and 0.0 being equal."""
+    return json.dumps(_plain(value), sort_keys=True)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def compare_standings(standings: Sequence[Standing]) -> Differences:
@@ -418,7 +467,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _rank(standing: Standing) -> tuple[object, ...]:
     accuracy = standing.track_accuracy
-    return *standing.table, -accuracy.mean if accuracy else math.inf, standing.name
+    return *standing.table, -accuracy.mean if accuracy else math.inf, standing.model, standing.variant
 
 
 if __name__ == "__main__":

@@ -108,7 +108,11 @@ def markdown(
         lines += [f"## {dataset}, protocol {protocol}" + (" (LEAKED)" if leaky else ""), ""]
         if leaky:
             lines += [f"**{LEAK_WARNING.capitalize()}. Do not compare with the other tables.**", ""]
-        lines += [*_table(list(members), differences), ""]
+        table = list(members)
+        lines += [*_table(table, differences), ""]
+        usual = {standing.model: standing.usual for standing in table if standing.usual}
+        lines += [f"Where {model} does not say otherwise: {text}.  " for model, text in usual.items()]
+        lines += [""] if usual else []
     if failed:
         rows = [("run", "why"), *((_cell(run.name), _cell(run.fault)) for run in failed)]
         lines += ["## Failed", "", *_aligned(rows, right=False), ""]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
 import subprocess
@@ -311,6 +312,51 @@ def test_settings_of_the_same_last_name_are_told_apart():
         "augment.depth=1, model.depth=2",
         "augment.depth=2, model.depth=2",
     ]
+
+
+def test_what_most_variants_share_is_told_once(tmp_path, make_predictions):
+    usual = {"augment.mixup": 0.3, "data.hop_sec": None, "model.widths": [2, 2]}
+    changes = ({}, {"augment.mixup": 0.0}, {"data.hop_sec": 1.0}, {"augment.mixup": 0, "model.widths": [4, 4]})
+    clips = make_predictions(20, 1)
+    runs = [tried(tmp_path, run_of(str(i)), clips, {**usual, **change}) for i, change in enumerate(changes)]
+    runs.append(tried(tmp_path, run_of("again", seed=1), clips, {**usual, "augment.mixup": 0}))
+    runs.append(tried(tmp_path, run_of("stranger"), clips))
+    standings = leaderboard(runs)
+    assert {standing.name: len(standing.runs) for standing in standings} == {
+        "mini_vgg (mixup=0.3)": 1,
+        "mini_vgg (mixup=0.0)": 2,
+        "mini_vgg (mixup=0.3, hop_sec=1.0)": 1,
+        "mini_vgg (mixup=0, widths=[4, 4])": 1,
+        "mini_vgg (unknown settings)": 1,
+    }
+    assert "\n\nWhere mini_vgg does not say otherwise: hop_sec=None, widths=[2, 2]." in markdown(standings)
+    write_leaderboard(tmp_path, standings)
+    assert {row["settings"] for row in rows_of(tmp_path / "leaderboard.csv")} == {
+        "mixup=0.3, hop_sec=None, widths=[2, 2]",
+        "mixup=0.0, hop_sec=None, widths=[2, 2]",
+        "mixup=0.3, hop_sec=1.0, widths=[2, 2]",
+        "mixup=0, hop_sec=None, widths=[4, 4]",
+        "unknown settings",
+    }
+
+
+def test_where_half_the_variants_share_a_value_every_line_tells_its_own():
+    runs = [
+        replace(run_of(f"r{rate}{size}"), settings={"rate": rate, "size": size})
+        for rate, size in itertools.product((0.1, 0.2), (1, 2, 3))
+    ]
+    standings = leaderboard(runs)
+    assert len({standing.name for standing in standings}) == 6
+    assert all("rate=" in standing.name and "size=" in standing.name for standing in standings)
+    assert "does not say otherwise" not in markdown(standings)
+
+
+def test_a_setting_that_some_variants_do_not_have_is_told_wherever_it_is():
+    runs = [replace(run_of(f"r{i}"), settings={"copies": i, **({"room": 0.5} if i else {})}) for i in range(4)]
+    assert {standing.name for standing in leaderboard(runs)} == {
+        "mini_vgg (copies=0)",
+        *(f"mini_vgg (copies={i}, room=0.5)" for i in (1, 2, 3)),
+    }
 
 
 @pytest.fixture
