@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from genre.commands.console import console, say
 from genre.data.disk import replacing
+from genre.data.randomness import step_seed
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -39,7 +40,7 @@ class StepSeed(Callback):
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Seed the coming step."""
-        seed = (self.seed * 1_000_003 + trainer.global_step) * trainer.world_size + trainer.global_rank
+        seed = step_seed(trainer, self.seed, "network")
         if pl_module.device.type == "cpu":
             torch.default_generator.manual_seed(seed)  # the same numbers, without the milliseconds for absent devices
         else:

@@ -112,7 +112,8 @@ class Augment:
         Returns
         -------
         batch
-            With mixup also ``target`` (B, classes): how much of each class every clip holds.
+            With mixup also ``target`` (B, classes): how much of each class every clip holds, times the weight of the
+            clip that it is from; no ``weight`` any more. ``label`` is the class that a clip holds most of.
         """
         device = batch["spectrogram"].device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -175,10 +176,13 @@ class Augment:
 
     def _mixed(self, batch: Batch, n_classes: int) -> Batch:
         share = float(_beta(self.mixup, 1))
+        share = max(share, 1 - share)  # the same mixtures, but the label is that of the larger part
         partner = torch.randperm(len(batch["label"]), device=batch["label"].device)
-        target = functional.one_hot(batch["label"], n_classes).float()
-        mixed = {**batch, "target": target}
-        for name in ("spectrogram", "features", "target", *(["weight"] if "weight" in batch else [])):
+        mixed = {name: value for name, value in batch.items() if name != "weight"}
+        mixed["target"] = functional.one_hot(batch["label"], n_classes).float()
+        if "weight" in batch:
+            mixed["target"] *= batch["weight"][:, None]
+        for name in ("spectrogram", "features", "target"):
             mixed[name] = torch.lerp(mixed[name][partner], mixed[name], share)
         return mixed
 

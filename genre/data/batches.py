@@ -126,7 +126,8 @@ class RandomCrops:
         """Place of the first clip of each track in :attr:`rows`, and how many of the track an epoch sees."""
         first = np.flatnonzero(np.r_[True, self.track[1:] != self.track[:-1]])
         ends = np.r_[first[1:], len(self.track)] - 1
-        count = 1 + (self.start[ends] - self.start[first]) // self.length
+        sizes = ends + 1 - first  # a protocol may leave gaps
+        count = np.minimum(1 + (self.start[ends] - self.start[first]) // self.length, sizes)
         return first, count if self.most is None else np.minimum(count, self.most)
 
     def __len__(self) -> int:

@@ -34,6 +34,7 @@ from genre.data.duplicates import (
 )
 from genre.data.preparation import PreparedTrack, Progress
 from genre.data.protocols import Deal, Protocol, TrackTable
+from genre.data.randomness import step_seed
 from genre.data.store import SourceFile, Store, prepare
 from genre.data.tracks import Catalogue, Track, conflicting_labels
 from genre.errors import ConfigError, DataError, StoreError, near_names
@@ -499,8 +500,7 @@ class GenreDataModule(LightningDataModule):
             n_classes=len(self.labels),
             bin_mean=torch.from_numpy(self.statistics.spectrogram_mean).to(like),
             feature_std=torch.from_numpy(self.statistics.feature_std).to(like),
-            seed=(self.seed * 1_000_003 + self.trainer.global_step) * self.trainer.world_size
-            + self.trainer.global_rank,
+            seed=step_seed(self.trainer, self.seed, "augment"),
         )
 
     def describe(self) -> dict[str, Any]:

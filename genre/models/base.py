@@ -199,12 +199,20 @@ class GenreModule(LightningModule):
         return loss
 
     def _training_loss(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
-        target = batch.get("target", batch["label"])  # after mixup a clip is of several classes
-        settings = {"weight": self.class_weight, "label_smoothing": self.hparams["label_smoothing"]}
-        if "weight" not in batch:
-            return functional.cross_entropy(logits, target, **settings)
-        losses = functional.cross_entropy(logits, target, reduction="none", **settings)
-        return (losses * batch["weight"]).mean()
+        """Return the mean cross entropy, each part of a clip by the weight of its class and of the clip it is from.
+
+        Smoothing is of the target, before anything is weighted: however rare a class is, a clip is not drawn to it.
+        """
+        target = batch.get("target")  # after mixup a clip is of several classes
+        if target is None:
+            target = functional.one_hot(batch["label"], logits.shape[1]).float()
+            if "weight" in batch:
+                target = target * batch["weight"][:, None]
+        target = target * self.class_weight
+        smoothing = self.hparams["label_smoothing"]
+        wanted = (1 - smoothing) * target + smoothing * target.sum(dim=1, keepdim=True) / logits.shape[1]
+        loss: torch.Tensor = -(wanted * functional.log_softmax(logits, dim=1)).sum(dim=1).mean()
+        return loss
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Log the metrics of one validation batch."""

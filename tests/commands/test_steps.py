@@ -3,27 +3,75 @@
 from __future__ import annotations
 
 import csv
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from genre.commands.callbacks import StepSeed
+from genre.data.randomness import step_seed
 
 
 def test_every_step_has_the_random_numbers_of_its_own_seed() -> None:
     model, drawn = torch.nn.Identity(), []
     model.device = torch.device("cpu")  # type: ignore[assignment]
     for step in (0, 1, 1):
-        trainer = SimpleNamespace(global_step=step, world_size=1, global_rank=0)
-        StepSeed(5).on_train_batch_start(trainer, model, None, 0)  # type: ignore[arg-type]
+        StepSeed(5).on_train_batch_start(trainer_at(step), model, None, 0)
         drawn.append(torch.rand(3))
     assert torch.equal(drawn[1], drawn[2])
     assert not torch.equal(drawn[0], drawn[1])
-    torch.manual_seed(5 * 1_000_003 + 1)
+    torch.manual_seed(step_seed(trainer_at(1), 5, "network"))
     assert torch.equal(torch.rand(3), drawn[1])
+
+
+def trainer_at(batch: int, rank: int = 0) -> Any:
+    """Stand in for a trainer before its batch of that number."""
+    progress = SimpleNamespace(total=SimpleNamespace(ready=batch))
+    loop = SimpleNamespace(epoch_loop=SimpleNamespace(batch_progress=progress))
+    return SimpleNamespace(fit_loop=loop, global_rank=rank)
+
+
+def test_every_batch_process_and_use_has_a_seed_of_its_own() -> None:
+    seeds = {
+        step_seed(trainer_at(batch, rank), seed, use)
+        for batch, rank, seed in itertools.product(range(20), range(3), range(3))
+        for use in ("network", "augment")
+    }
+    assert len(seeds) == 20 * 3 * 3 * 2
+    assert all(0 <= seed < 2**63 for seed in seeds)
+
+
+def test_accumulated_batches_draw_other_numbers_and_the_network_others_than_augmentation(
+    train, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[int]] = {"network": [], "augment": []}
+
+    def spy(trainer: Any, seed: int, use: Any) -> int:
+        seen[use].append(step_seed(trainer, seed, use))
+        return seen[use][-1]
+
+    for module in ("genre.commands.callbacks", "genre.data.datamodule"):
+        monkeypatch.setattr(f"{module}.step_seed", spy)
+    result = train(
+        "data=folder",
+        f"data.root={music}",
+        "data.batch_size=2",
+        "data.clip_sec=1",
+        "model.widths=[4,8]",
+        "model.hidden=16",
+        "trainer.max_epochs=2",
+        "+trainer.accumulate_grad_batches=2",
+        "augment.mixup=0.3",
+        "logger=none",
+        f"hydra.run.dir={tmp_path / 'run'}",
+    )
+    assert result.status == 0, result.err
+    assert len(seen["network"]) == len(seen["augment"]) == 12
+    assert len({*seen["network"], *seen["augment"]}) == 24
 
 
 def rows(path: Path) -> list[dict[str, str]]:

@@ -175,6 +175,7 @@ def test_mixup_mixes_spectrogram_features_and_target_in_one_share():
         mixed = applied(values, seed=seed, mixup=1.0)
         of_second = mixed["target"][:, 1]
         assert torch.allclose(mixed["target"].sum(dim=1), torch.ones(2))
+        assert torch.equal(mixed["target"].argmax(dim=1), mixed["label"])
         assert torch.allclose(mixed["spectrogram"].mean(dim=(1, 2, 3)), of_second, atol=1e-4)
         assert torch.allclose(mixed["features"].mean(dim=1), of_second, atol=1e-4)
         shares.add(round(float(of_second[0]), 3))

@@ -213,6 +213,19 @@ def test_clips_end_to_end_are_all_seen_in_every_epoch():
     assert sorted(drawn) == [0, 1, 2, 3, 4]
 
 
+@given(kept=st.lists(st.booleans(), min_size=1, max_size=30), hop=st.sampled_from([1, 2, 4]), seed=st.integers(0, 9))
+def test_of_a_track_with_gaps_no_clip_is_drawn_twice(kept, hop, seed):
+    rows = np.flatnonzero([*kept, True])
+    track, start = np.zeros_like(rows), rows * hop
+    crops = RandomCrops(rows, track, start, length=4)
+    drawn = crops.draw(np.random.default_rng(seed))
+    assert len(drawn) == len(crops) == len(set(drawn))
+    if hop == 4:
+        assert sorted(drawn) == sorted(rows)
+    sampler = ClipBatchSampler(crops, batch_size=4, seed=seed)
+    assert sorted(np.concatenate(list(sampler))) == sorted(set(np.concatenate(list(sampler))))
+
+
 def test_overlapping_clips_are_drawn_anew_and_all_have_their_turn():
     crops = RandomCrops(np.arange(13), np.zeros(13, dtype=int), np.arange(13), length=4)
     epochs = [frozenset(crops.draw(np.random.default_rng([0, epoch]))) for epoch in range(40)]

@@ -326,7 +326,7 @@ def thinned_by(table, seed):
 
 
 @pytest.mark.parametrize("name", PROTOCOLS)
-@pytest.mark.parametrize("share", [0, 1.5, -0.1, "half", False, float("nan")])
+@pytest.mark.parametrize("share", [0, 1.5, -0.1, "half", False, True, float("nan")])
 def test_a_share_out_of_range_is_named(name, share):
     with pytest.raises(ConfigError, match=rf"^protocol.train_share is {share!r}, but it is a share"):
         build_protocol({"name": name, "train_share": share})

@@ -50,7 +50,7 @@ class Protocol(ABC):
     train_share: float = field(default=1.0, kw_only=True)
 
     def __post_init__(self) -> None:
-        if self.train_share != 1:
+        if isinstance(self.train_share, bool) or self.train_share != 1:
             check_share("protocol.train_share", self.train_share)
 
     def settings(self) -> dict[str, str | int | float]:
