@@ -98,7 +98,7 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
         datamodule.prepare_data()
     if cfg.mode == "fit":
-        done = finished_run(folder, config_hash(cfg, datamodule.store_name), resume=cfg.resume)
+        done = finished_run(folder, config_hash(cfg, datamodule.store_name, datamodule.table), resume=cfg.resume)
         if done is not None:
             return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
@@ -209,7 +209,7 @@ class Job:
             "overrides": list(self.composed.overrides),
             "model": self.composed.model,
             "seed": int(self.cfg.seed),
-            "config_hash": config_hash(self.cfg, self.datamodule.store_name),
+            "config_hash": config_hash(self.cfg, self.datamodule.store_name, self.datamodule.table),
             "version": genre.__version__,
         }
         own = own_checkpoint(self.folder, self.model.provenance["config_hash"]) if self.cfg.resume else None
