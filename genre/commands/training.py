@@ -18,7 +18,7 @@ from pytorch_lightning import seed_everything
 import genre
 from genre.commands import tensorboard
 from genre.commands.build import build_datamodule, build_model, build_trainer, compared_settings, config_hash
-from genre.commands.callbacks import History
+from genre.commands.callbacks import AsConfigured, History
 from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
 from genre.commands.page import write_run_page
@@ -252,15 +252,18 @@ class Job:
         if trainer.is_global_zero:
             clear_for_training(self.folder, start)
         self.parts.checkpoint.earlier = None if start is None else start.parent
+        if start is not None:
+            trainer.callbacks.append(AsConfigured())  # type: ignore[attr-defined]
         for logger in trainer.loggers if self.leads else ():
             tensorboard.log_settings(logger, self.cfg)
         try:
             trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=start, weights_only=True)
-        except RuntimeError as error:
-            if start is None or "state_dict" not in str(error):
+        except (RuntimeError, ValueError) as error:
+            if start is None or not any(word in str(error) for word in ("state_dict", "parameter group")):
                 raise
             raise CheckpointError(
-                f"{start} holds another network than the one configured; use the same model settings"
+                f"{start} holds another network or optimizer than the one configured; use the same model settings and "
+                "the same optimizer.name"
             ) from error
         return Path(self.parts.checkpoint.best_model_path)
 
