@@ -35,6 +35,7 @@ from genre.data.datamodule import GenreDataModule
 from genre.data.duplicates import FingerprintProgress
 from genre.data.fingerprint import digest
 from genre.data.preparation import Progress
+from genre.data.protocols import TrackTable
 from genre.errors import ConfigError, near_names
 from genre.models.base import GenreModule
 
@@ -265,9 +266,20 @@ def _loggers(cfg: DictConfig, folder: Path) -> Sequence[Logger]:
     return [TensorBoardLogger(save_dir=folder, name="", version="tensorboard", default_hp_metric=False)]
 
 
-def config_hash(cfg: DictConfig, store_name: str, groups: Sequence[str] = TRAINING_GROUPS) -> str:
-    """Return a hash of all that shapes the result of a run: its settings and the content of its audio."""
-    return digest([shaping_settings(cfg, groups), store_name])[:16]
+def config_hash(cfg: DictConfig, store_name: str, table: TrackTable, groups: Sequence[str] = TRAINING_GROUPS) -> str:
+    """Return a hash of all that shapes the result of a run: its settings, its audio and what is said of its tracks."""
+    return digest([shaping_settings(cfg, groups), store_name, tracks_hash(table)])[:16]
+
+
+def tracks_hash(table: TrackTable) -> str:
+    """Return a hash of all that a protocol and a model are told of the tracks, whatever their order.
+
+    The name of a store counts the recordings, but neither what they are called nor labels, artists, given sides and
+    which of them are copies.
+    """
+    label = [table.labels[number] for number in table.label]
+    rows = zip(table.names, label, table.artist, table.split, table.content, table.recording, strict=True)
+    return digest([table.labels, sorted(rows, key=lambda row: row[0])])
 
 
 def shaping_settings(cfg: DictConfig, groups: Sequence[str] = TRAINING_GROUPS) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.optim.lr_scheduler import LambdaLR
 
 from genre.commands.console import console, say
 from genre.data.disk import replacing
@@ -143,6 +144,33 @@ class BestCheckpoint(ModelCheckpoint):
         score = state_dict["best_model_score"]
         moved = {"best_model_path": here, "kth_best_model_path": here, "best_k_models": {here: score}}
         super().load_state_dict({**state_dict, **moved, "dirpath": self.dirpath, "last_model_path": ""})
+
+
+class AsConfigured(Callback):
+    """Keep to the configured learning rate, weight decay and patience where a run is continued.
+
+    Lightning would go on with those of the checkpoint, whatever the configuration says. Where both say the same,
+    nothing is changed.
+    """
+
+    def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        """Note the patience before that of the checkpoint is read."""
+        self._patience = [stopping.patience for stopping in trainer.early_stopping_callbacks]
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note the rates of the new optimiser before those of the checkpoint are read."""
+        self._rates = [(group["initial_lr"], group["weight_decay"]) for group in trainer.optimizers[0].param_groups]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put back what was noted; the current rate is that of the configured schedule at this step."""
+        for stopping, patience in zip(trainer.early_stopping_callbacks, self._patience, strict=True):
+            stopping.patience = patience
+        schedule = trainer.lr_scheduler_configs[0].scheduler
+        assert isinstance(schedule, LambdaLR)
+        schedule.base_lrs = [rate for rate, _ in self._rates]
+        groups = trainer.optimizers[0].param_groups
+        for group, factor, (rate, decay) in zip(groups, schedule.lr_lambdas, self._rates, strict=True):
+            group.update(initial_lr=rate, weight_decay=decay, lr=rate * factor(schedule.last_epoch))
 
 
 class TrainingProgress(Callback):

@@ -83,7 +83,7 @@ def model_name(cfg: DictConfig) -> str:
 
 def hash_of(cfg: DictConfig, features: FeatureSet) -> str:
     """Return the hash of all that shapes the result of this run."""
-    return config_hash(cfg, f"{cfg.feature_set} {features.content}", CLASSICAL_GROUPS)
+    return config_hash(cfg, f"{cfg.feature_set} {features.content}", features.table, CLASSICAL_GROUPS)
 
 
 @dataclass(frozen=True, eq=False)

@@ -61,7 +61,7 @@ def _fault(last: Path, best: Path, config_hash: str) -> tuple[str, dict[str, Any
     checkpoint = read_checkpoint(last)
     read_checkpoint(best)
     if checkpoint["genre"].get("provenance", {}).get("config_hash") != config_hash:
-        return f"{last} is of other settings or other audio", checkpoint
+        return f"{last} is of other settings or other data", checkpoint
     if not checkpoint.get("callbacks", {}).get(History().state_key, {}).get("values"):
         return "no epoch was finished", checkpoint
     return "", checkpoint

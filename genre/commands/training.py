@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import warnings
 from collections.abc import Mapping, Sequence
@@ -17,10 +18,18 @@ from pytorch_lightning import seed_everything
 
 import genre
 from genre.commands import tensorboard
-from genre.commands.build import build_datamodule, build_model, build_trainer, compared_settings, config_hash
-from genre.commands.callbacks import History
+from genre.commands.build import (
+    build_datamodule,
+    build_model,
+    build_trainer,
+    compared_settings,
+    config_hash,
+    tracks_hash,
+)
+from genre.commands.callbacks import AsConfigured, History
 from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
+from genre.commands.lineage import Provenance, check_unknown, continued_hash, evaluated_hash, known_tracks
 from genre.commands.page import write_run_page
 from genre.commands.resuming import LAST, clear_for_training, own_checkpoint
 from genre.commands.runs import alone_in, finished_run, output_folder, require_settings, tell_notices
@@ -28,6 +37,7 @@ from genre.data.datamodule import GenreDataModule
 from genre.data.disk import replacing
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
 from genre.data.duplicates import write_duplicates
+from genre.data.fingerprint import digest
 from genre.data.store import write_quarantine
 from genre.errors import CheckpointError, ConfigError, near_names
 from genre.evaluation.calibration import fit_temperature
@@ -98,10 +108,11 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
         datamodule.prepare_data()
     if cfg.mode == "fit":
-        done = finished_run(folder, config_hash(cfg, datamodule.store_name), resume=cfg.resume)
+        done = finished_run(folder, job.config_hash, resume=cfg.resume)
         if done is not None:
             return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
+    job.check_tracks()
     for side in ("val", "test"):
         datamodule.loader(side)  # finds that there are fewer clips than processes before any of them is started
     if job.leads:
@@ -194,6 +205,7 @@ class Job:
         datamodule.trainer = self.parts.trainer  # tells every process which clips are its own
         self.leads = self.parts.trainer.is_global_zero
         earlier = None if self.cfg.ckpt is None else load_model(self.cfg.ckpt)
+        self.earlier: Provenance = {} if earlier is None else earlier.provenance
         if earlier is not None:
             self._check_fits(earlier)
         if earlier is not None and self.cfg.mode == "test":
@@ -202,17 +214,44 @@ class Job:
             self.model = build_model(self.cfg, datamodule)
             self._check_epochs()
 
-    def fit(self) -> float | None:
-        """Train, calibrate, evaluate and report; a trial that is stopped early is not evaluated."""
-        self.model.set_statistics(self.datamodule.statistics)
-        self.model.provenance = {
+    @functools.cached_property
+    def config_hash(self) -> str:
+        """Hash of all that shapes this training, that of the run it continues included; needs prepared data."""
+        return continued_hash(self._settings_hash, self.earlier)
+
+    @functools.cached_property
+    def _settings_hash(self) -> str:
+        return config_hash(self.cfg, self.datamodule.store_name, self.datamodule.table)
+
+    @property
+    def _evaluated(self) -> str:
+        """Hash of what a checkpoint is evaluated by: prepared clips, tracks and protocol."""
+        data = self.datamodule
+        return digest([data.store_name, tracks_hash(data.table), data.protocol.settings()])[:16]
+
+    def check_tracks(self) -> None:
+        """Raise CheckpointError if the checkpoint knows tracks that it would be judged by; needs dealt data."""
+        if self.cfg.ckpt is not None:
+            data = self.datamodule
+            check_unknown(self.cfg.ckpt, self.earlier, data.table, data.protocol, data.deal)
+
+    def _provenance(self) -> dict[str, Any]:
+        """Return where the model comes from that this run trains."""
+        return {
             "overrides": list(self.composed.overrides),
             "model": self.composed.model,
             "seed": int(self.cfg.seed),
-            "config_hash": config_hash(self.cfg, self.datamodule.store_name),
+            "config_hash": self.config_hash,
+            "settings_hash": self._settings_hash,
+            "tracks": known_tracks(self.datamodule.table, self.datamodule.deal, self.earlier),
             "version": genre.__version__,
         }
-        own = own_checkpoint(self.folder, self.model.provenance["config_hash"]) if self.cfg.resume else None
+
+    def fit(self) -> float | None:
+        """Train, calibrate, evaluate and report; a trial that is stopped early is not evaluated."""
+        self.model.set_statistics(self.datamodule.statistics)
+        self.model.provenance = provenance = self._provenance()
+        own = own_checkpoint(self.folder, self.config_hash) if self.cfg.resume else None
         if own is not None and own.ended:
             self._recall_history(own.path)
             best = own.best
@@ -226,6 +265,7 @@ class Job:
                 )  # which says that training ended, so that it would be evaluated
             return None
         self.model = load_model(best)
+        self.model.provenance = {**provenance, "evaluated": self._evaluated}  # the best epoch may be an earlier run's
         logits, batch = self._logits("val")
         self.model.temperature.fill_(fit_temperature(logits, batch["label"]))
         if self.leads:
@@ -234,6 +274,9 @@ class Job:
 
     def test(self) -> float | None:
         """Evaluate the checkpoint and report."""
+        epoch = int(read_checkpoint(self.cfg.ckpt)["epoch"])
+        own_hash = evaluated_hash(self.earlier, self._evaluated, epoch)
+        self.model.provenance = {**self.earlier, "config_hash": own_hash}
         self._recall_history(self.cfg.ckpt)
         return self._evaluate(Path(self.cfg.ckpt))
 
@@ -252,15 +295,18 @@ class Job:
         if trainer.is_global_zero:
             clear_for_training(self.folder, start)
         self.parts.checkpoint.earlier = None if start is None else start.parent
+        if start is not None:
+            trainer.callbacks.append(AsConfigured())  # type: ignore[attr-defined]
         for logger in trainer.loggers if self.leads else ():
             tensorboard.log_settings(logger, self.cfg)
         try:
             trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=start, weights_only=True)
-        except RuntimeError as error:
-            if start is None or "state_dict" not in str(error):
+        except (RuntimeError, ValueError) as error:
+            if start is None or not any(word in str(error) for word in ("state_dict", "parameter group")):
                 raise
             raise CheckpointError(
-                f"{start} holds another network than the one configured; use the same model settings"
+                f"{start} holds another network or optimizer than the one configured; use the same model settings and "
+                "the same optimizer.name"
             ) from error
         return Path(self.parts.checkpoint.best_model_path)
 
@@ -351,8 +397,12 @@ def count_parameters(model: torch.nn.Module) -> int:
 
 
 def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:
-    """Write the temperature and the history of the whole training into a checkpoint, whole or not at all."""
+    """Write into a checkpoint, whole or not at all, what is known at the end of the training.
+
+    That is the temperature, the history of the whole training, and where the model comes from.
+    """
     checkpoint = read_checkpoint(path)
+    checkpoint["genre"]["provenance"] = model.provenance
     checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
     checkpoint["callbacks"][history.state_key] = history.state_dict()
     with replacing(path) as stream:

@@ -195,6 +195,38 @@ class GenreDataModule(LightningDataModule):
         """Name of the prepared clips: a hash of all that shaped them."""
         return self._open_store().folder.name
 
+    @functools.cached_property
+    def prepared(self) -> tuple[PreparedTrack, ...]:
+        """What preparation found out about each of :attr:`tracks`."""
+        return tuple(track for track in self._open_store().tracks if track.usable)
+
+    @property
+    def quarantined(self) -> tuple[PreparedTrack, ...]:
+        """Files that cannot be used, and why."""
+        return tuple(track for track in self._open_store().tracks if not track.usable)
+
+    @functools.cached_property
+    def tracks(self) -> tuple[Track, ...]:
+        """The usable tracks, in the order of their clips."""
+        by_file = {track.file: track for track in self.catalogue.tracks}
+        return tuple(by_file[track.file] for track in self.prepared)
+
+    @property
+    def pairs(self) -> tuple[Duplicate, ...]:
+        """Pairs of :attr:`tracks` that hold one recording, by their numbers."""
+        return self._find_pairs()
+
+    @functools.cached_property
+    def table(self) -> TrackTable:
+        """The usable tracks as the protocol sees them; no clip is read for it."""
+        content = [track.content for track in self.prepared]
+        return self._table_of(
+            self.tracks,
+            content=content,
+            n_clips=np.array([track.n_clips for track in self.prepared], dtype=np.int64),
+            recording=recordings(content, self.pairs),
+        )
+
     def prepare_data(self) -> None:
         """Prepare all clips that are not prepared yet.
 
@@ -255,15 +287,13 @@ class GenreDataModule(LightningDataModule):
         return copy
 
     def _find_pairs(self) -> tuple[Duplicate, ...]:
-        """Return the pairs of usable tracks that hold one recording, by their numbers in :attr:`tracks`."""
         if self._pairs is None:
-            usable = [track for track in self._open_store().tracks if track.usable]
             if self.duplicates == "content":
-                self._pairs = identical([track.content for track in usable])
+                self._pairs = identical([track.content for track in self.prepared])
             else:
                 path = {track.file: track.path for track in self.catalogue.tracks}
                 self._pairs = duplicates_among(
-                    [AudioFile(track.file, path[track.file], track.bytes_hash) for track in usable],
+                    [AudioFile(track.file, path[track.file], track.bytes_hash) for track in self.prepared],
                     self.store_dir,
                     jobs=self.jobs,
                     progress=self._fingerprint_progress,
@@ -296,19 +326,7 @@ class GenreDataModule(LightningDataModule):
         if hasattr(self, "deal"):
             return
         store = self._open_store()
-        by_file = {track.file: track for track in self.catalogue.tracks}
-        self.quarantined = tuple(track for track in store.tracks if not track.usable)
-        self.tracks: tuple[Track, ...] = tuple(by_file[track.file] for track in store.tracks if track.usable)
-        self.prepared: tuple[PreparedTrack, ...] = tuple(track for track in store.tracks if track.usable)
-        self._check_usable(by_file)
-        content = [track.content for track in self.prepared]
-        self.pairs = self._find_pairs()
-        self.table = self._table_of(
-            self.tracks,
-            content=content,
-            n_clips=np.array([track.n_clips for track in self.prepared], dtype=np.int64),
-            recording=recordings(content, self.pairs),
-        )
+        self._check_usable()
         track = np.repeat(np.arange(len(self.tracks)), self.table.n_clips)
         usable = np.flatnonzero([track.usable for track in store.tracks])
         if not np.array_equal(usable[track], store.track):
@@ -335,7 +353,8 @@ class GenreDataModule(LightningDataModule):
         self.protocol.check(self.table, self.deal)
         self.notices = (*self.catalogue.notices, *self._health_notices(), *self.deal.notices)
 
-    def _check_usable(self, by_file: dict[str, Track]) -> None:
+    def _check_usable(self) -> None:
+        by_file = {track.file: track for track in self.catalogue.tracks}
         for label in self.labels:
             if any(track.label == label for track in self.tracks):
                 continue

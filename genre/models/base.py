@@ -285,5 +285,5 @@ class GenreModule(LightningModule):
         checkpoint["genre"] = {"model": type(self).__name__, "provenance": self.provenance}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Read back where the model comes from."""
-        self.provenance = checkpoint.get("genre", {}).get("provenance", {})
+        """Read back where the model comes from, unless it is being trained, whoever had these weights before."""
+        self.provenance = self.provenance or checkpoint.get("genre", {}).get("provenance", {})

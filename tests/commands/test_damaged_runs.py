@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from genre.commands.build import config_hash
+from genre.data.protocols import TrackTable
 
 CONF = Path(__file__).parent.parent.parent / "conf"
 
@@ -61,10 +63,11 @@ def test_copies_change_the_training_and_evaluation_needs_none(train, music: Path
 
 def test_damage_counts_in_the_hash_of_a_run() -> None:
     changes = ((), ("damage.copies=1",), ("damage.noise=0.1",), ("damage.noise_snr_db=[0,9]",))
+    table = TrackTable((), np.array([], dtype=np.int64), (), (), (), (), np.array([], dtype=np.int64))
     choices = [("damage=none",), *(("damage=microphone", *change) for change in changes)]
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        hashes = {config_hash(compose("train", overrides=list(choice)), "store") for choice in choices}
+        hashes = {config_hash(compose("train", overrides=list(choice)), "store", table) for choice in choices}
     assert len(hashes) == len(choices)
 
 

@@ -77,7 +77,7 @@ def test_a_run_killed_after_training_is_only_evaluated(train, music: Path, tmp_p
 
     other = train(*again, "seed=1", "trainer.max_epochs=1")  # never mistaken for what is there
     assert "trained from the beginning" in other.out
-    assert "of other settings or other audio" in other.out
+    assert "of other settings or other data" in other.out
     assert not same_result(whole, broken)
 
 
