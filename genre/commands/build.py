@@ -64,7 +64,8 @@ CLASSICAL_GROUPS = ("protocol", "frontend", "scaler", "transform", "classifier",
 REPEATS = ("seed", "protocol.seed", "protocol.fold")
 """Settings in which repeats of one thing differ."""
 
-MONITORED = ("val/loss", "val/clip_accuracy", "val/track_accuracy")
+MONITORED = {"val/loss": "min", "val/clip_accuracy": "max", "val/track_accuracy": "max"}
+"""Metrics by which an epoch may be judged, and whether the smallest or the largest is best."""
 
 
 @dataclass(frozen=True)
@@ -167,29 +168,17 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     ConfigError
         If a setting is wrong.
     """
-    if cfg.callbacks.monitor is not None and cfg.callbacks.monitor not in MONITORED:
-        raise ConfigError(
-            f"callbacks.monitor={cfg.callbacks.monitor} is unknown; {near_names(str(cfg.callbacks.monitor), MONITORED)}"
-        )
-    if cfg.callbacks.monitor_mode not in ("min", "max"):
-        known = near_names(str(cfg.callbacks.monitor_mode), ("min", "max"))
-        raise ConfigError(f"callbacks.monitor_mode={cfg.callbacks.monitor_mode} is unknown; {known}")
+    monitor, mode = cfg.callbacks.monitor, monitor_mode(cfg.callbacks)
     if not isinstance(cfg.trainer.max_epochs, int) or cfg.trainer.max_epochs < 1:
         raise ConfigError(f"trainer.max_epochs={cfg.trainer.max_epochs} is not a number of epochs; give 1 or more")
     history = History()
-    best = BestCheckpoint(
-        folder,
-        monitor=cfg.callbacks.monitor,
-        mode=cfg.callbacks.monitor_mode,
-    )
+    best = BestCheckpoint(folder, monitor=monitor, mode=mode)
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
     callbacks: list[Callback] = [StepSeed(cfg.seed), history, KeepInterrupted(folder), best, last]
     if cfg.callbacks.weight_average is not None:
         callbacks.insert(0, _weight_averaging(cfg.callbacks.weight_average))
-    if cfg.callbacks.patience is not None and cfg.callbacks.monitor is not None:
-        callbacks.append(
-            EarlyStopping(cfg.callbacks.monitor, mode=cfg.callbacks.monitor_mode, patience=cfg.callbacks.patience)
-        )
+    if cfg.callbacks.patience is not None and monitor is not None:
+        callbacks.append(EarlyStopping(monitor, mode=mode, patience=cfg.callbacks.patience))
     loggers = _loggers(cfg, folder)
     settings = OmegaConf.to_container(cfg.trainer, resolve=True)
     assert isinstance(settings, dict)
@@ -210,6 +199,29 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     if pruning is not None:
         trainer.callbacks.append(pruning)  # type: ignore[attr-defined]
     return TrainerParts(trainer, history, best, pruning)
+
+
+def monitor_mode(callbacks: DictConfig) -> str:
+    """Return whether an epoch is best where ``callbacks.monitor`` is smallest (``"min"``) or largest (``"max"``).
+
+    Raises
+    ------
+    ConfigError
+        If the metric is unknown, or ``callbacks.monitor_mode`` is given and is not the metric's own.
+    """
+    monitor, given = callbacks.monitor, callbacks.monitor_mode
+    if monitor is not None and monitor not in MONITORED:
+        raise ConfigError(f"callbacks.monitor={monitor} is unknown; {near_names(str(monitor), MONITORED)}")
+    if given not in (None, "min", "max"):
+        raise ConfigError(f"callbacks.monitor_mode={given} is unknown; {near_names(str(given), ('min', 'max'))}")
+    mode = MONITORED.get(monitor, given or "min")
+    if given not in (None, mode):
+        best = "smallest" if mode == "min" else "largest"
+        raise ConfigError(
+            f"callbacks.monitor_mode={given} does not fit callbacks.monitor={monitor}, which is best where it is "
+            f"{best}; choose callbacks.monitor_mode=null, which takes what fits"
+        )
+    return mode
 
 
 def _make_trainer(settings: dict[Any, Any], **more: Any) -> Trainer:

@@ -17,7 +17,14 @@ from pytorch_lightning import seed_everything
 
 import genre
 from genre.commands import tensorboard
-from genre.commands.build import build_datamodule, build_model, build_trainer, compared_settings, config_hash
+from genre.commands.build import (
+    build_datamodule,
+    build_model,
+    build_trainer,
+    compared_settings,
+    config_hash,
+    monitor_mode,
+)
 from genre.commands.callbacks import History
 from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
@@ -89,6 +96,7 @@ def run(cfg: DictConfig) -> float | None:
 def _run_in(folder: Path, composed: Composition) -> float | None:
     cfg = composed.cfg
     require_settings(cfg)
+    cfg.callbacks.monitor_mode = monitor_mode(cfg.callbacks)  # so that hash and settings say how epochs were judged
     _quiet()
     if not is_first_process():
         fall_silent()
