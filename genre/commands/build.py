@@ -36,6 +36,7 @@ from genre.data.duplicates import FingerprintProgress
 from genre.data.fingerprint import digest
 from genre.data.preparation import Progress
 from genre.errors import ConfigError, near_names
+from genre.features.spectrogram import FrontEnd
 from genre.models.base import GenreModule
 
 if TYPE_CHECKING:
@@ -91,10 +92,13 @@ def build_datamodule(
     data = cfg.data
     clips = ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate)
     damage, copies = _damage(cfg)
+    frontend: FrontEnd = instantiate(cfg.frontend, _convert_="all")
+    if cfg.get("mode") == "fit":
+        check_decibels(frontend, cfg.augment)
     return GenreDataModule(
         catalogue=instantiate(data.source),
         protocol=instantiate(cfg.protocol),
-        frontend=instantiate(cfg.frontend, _convert_="all"),
+        frontend=frontend,
         clips=clips,
         store_dir=data.store_dir,
         batch_size=data.batch_size,
@@ -112,6 +116,18 @@ def build_datamodule(
         say=say,
         fingerprint_progress=fingerprint_progress,
     )
+
+
+def check_decibels(frontend: FrontEnd, augment: DictConfig) -> None:
+    """Raise ConfigError if levels are to be changed by decibels and the spectrograms are not in decibels."""
+    wanted = [name for name in ("gain_db", "tilt_db", "equalizer_db") if augment[name]]
+    if wanted and not frontend.in_decibels:
+        given = " ".join(f"augment.{name}={augment[name]}" for name in wanted)
+        off = " ".join(f"augment.{name}=0" for name in wanted)
+        raise ConfigError(
+            f"{given} would drown the spectrograms of frontend={frontend.name}, which are not in dB; set {off}, or "
+            "choose frontend=logmel"
+        )
 
 
 def _damage(cfg: DictConfig) -> tuple[Damage | None, int]:

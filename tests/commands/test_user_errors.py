@@ -112,6 +112,8 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("protocol.val=1.5", "protocol.val"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0"),
         ("callbacks.monitor_mode=up", "callbacks.monitor_mode=up"),
+        ("callbacks.monitor_mode=max", "callbacks.monitor_mode=max does not fit callbacks.monitor=val/loss"),
+        ("augment.tilt_db=loud", "augment.tilt_db=loud is out of range"),
         ("seed=[", "cannot be read"),
         ("seed", "cannot be read"),
         ("+trainer.max_epoch=3", "there is no setting trainer.max_epoch;"),
@@ -136,6 +138,14 @@ def test_wrong_setting(argument: str, hint: str, fails) -> None:
 )
 def test_wrong_setting_of_the_model(argument: str, hint: str, fails, music: Path) -> None:
     assert hint in fails("data=folder", f"data.root={music}", "data.clip_sec=1", argument)
+
+
+def test_changes_by_decibels_of_pictures_that_are_not_in_decibels(fails) -> None:
+    sentence = fails("frontend=stft512", "augment=music")
+    assert "augment.gain_db=3.0 augment.tilt_db=3.0 augment.equalizer_db=3.0 would drown" in sentence
+    assert "frontend=stft512" in sentence
+    assert "set augment.gain_db=0 augment.tilt_db=0 augment.equalizer_db=0, or choose frontend=logmel" in sentence
+    assert "set augment.tilt_db=0, or" in fails("experiment=seed_v7", "augment.tilt_db=1.5")
 
 
 def test_table_without_a_column(fails, make_music) -> None:
