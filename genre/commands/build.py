@@ -185,8 +185,14 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
         If a setting is wrong.
     """
     monitor, mode = cfg.callbacks.monitor, monitor_mode(cfg.callbacks)
-    if not isinstance(cfg.trainer.max_epochs, int) or cfg.trainer.max_epochs < 1:
-        raise ConfigError(f"trainer.max_epochs={cfg.trainer.max_epochs} is not a number of epochs; give 1 or more")
+    _check_epochs("trainer.max_epochs", cfg.trainer.max_epochs)
+    if cfg.callbacks.patience is not None:
+        _check_epochs("callbacks.patience", cfg.callbacks.patience, ", or null for never")
+    if cfg.trainer.get("fast_dev_run"):
+        raise ConfigError(
+            f"trainer.fast_dev_run={cfg.trainer.fast_dev_run} leaves no checkpoint, which a run needs for its "
+            "evaluation; for a quick try take trainer.max_epochs=1 data.max_clips=1 instead"
+        )
     history = History()
     best = BestCheckpoint(folder, monitor=monitor, mode=mode)
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
@@ -215,6 +221,11 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     if pruning is not None:
         trainer.callbacks.append(pruning)  # type: ignore[attr-defined]
     return TrainerParts(trainer, history, best, pruning)
+
+
+def _check_epochs(setting: str, value: object, otherwise: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{setting}={value} is not a number of epochs; give 1 or more{otherwise}")
 
 
 def monitor_mode(callbacks: DictConfig) -> str:

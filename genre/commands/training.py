@@ -30,7 +30,7 @@ from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
 from genre.commands.page import write_run_page
 from genre.commands.resuming import LAST, clear_for_training, own_checkpoint
-from genre.commands.runs import alone_in, finished_run, output_folder, require_settings, tell_notices
+from genre.commands.runs import alone_in, check_seed, finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.disk import replacing
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
@@ -96,6 +96,7 @@ def run(cfg: DictConfig) -> float | None:
 def _run_in(folder: Path, composed: Composition) -> float | None:
     cfg = composed.cfg
     require_settings(cfg)
+    check_seed(cfg.seed)
     cfg.callbacks.monitor_mode = monitor_mode(cfg.callbacks)  # so that hash and settings say how epochs were judged
     _quiet()
     if not is_first_process():
