@@ -21,8 +21,8 @@ from genre.audio.damage import Damage
 from genre.commands.callbacks import (
     BestCheckpoint,
     History,
-    KeepInterrupted,
     StepSeed,
+    TellInterrupted,
     TrainingProgress,
     TrialPruning,
     WholeCheckpoints,
@@ -196,7 +196,9 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     history = History()
     best = BestCheckpoint(folder, monitor=monitor, mode=mode)
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-    callbacks: list[Callback] = [StepSeed(cfg.seed), history, KeepInterrupted(folder), best, last]
+    callbacks: list[Callback] = [StepSeed(cfg.seed), history, best, last]
+    if cfg.mode == "fit" and not _in_sweep():
+        callbacks.append(TellInterrupted(folder))
     if cfg.callbacks.weight_average is not None:
         callbacks.insert(0, _weight_averaging(cfg.callbacks.weight_average))
     if cfg.callbacks.patience is not None and monitor is not None:
@@ -270,7 +272,7 @@ def _trial_pruning() -> TrialPruning | None:
     """Return what stops a hopeless trial early, if this run is a trial of a search."""
     from hydra.core.hydra_config import HydraConfig
 
-    if not HydraConfig.initialized() or not in_multirun():
+    if not _in_sweep():
         return None
     hydra = HydraConfig.get()
     pruning = hydra.sweeper.get("pruning")
@@ -280,6 +282,12 @@ def _trial_pruning() -> TrialPruning | None:
 
     pruner = MedianPruner(n_startup_trials=pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1)
     return TrialPruning(open_study(Path(hydra.sweep.dir), pruner=pruner), int(hydra.job.num))
+
+
+def _in_sweep() -> bool:
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.initialized() and in_multirun()
 
 
 def multiplies_bfloat16() -> bool:

@@ -274,10 +274,15 @@ class Job:
         return Path(self.parts.checkpoint.best_model_path)
 
     def _check_epochs(self) -> None:
-        """Raise if the checkpoint to continue from has been trained to the end."""
+        """Raise if the checkpoint to continue from has been trained to the end, or holds a part of an epoch."""
         if self.cfg.ckpt is None:
             return
-        finished = int(read_checkpoint(self.cfg.ckpt)["epoch"]) + 1
+        finished = whole_epochs(read_checkpoint(self.cfg.ckpt))
+        if finished is None:
+            raise CheckpointError(
+                f"{self.cfg.ckpt} was written within an epoch, of which the rest cannot be trained; train anew without "
+                "ckpt, or evaluate it with mode=test"
+            )
         if finished >= self.cfg.trainer.max_epochs:
             raise ConfigError(
                 f"nothing is left to train: {self.cfg.ckpt} has finished {finished} of trainer.max_epochs="
@@ -357,6 +362,13 @@ class Job:
 def count_parameters(model: torch.nn.Module) -> int:
     """Return the number of trainable values."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def whole_epochs(checkpoint: Mapping[str, Any]) -> int | None:
+    """Return how many epochs a checkpoint has been trained for; ``None`` if it was written before the end of one."""
+    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+    finished = int(epochs["processed"])
+    return finished if 0 < finished == epochs["started"] else None
 
 
 def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:
