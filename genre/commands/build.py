@@ -21,8 +21,8 @@ from genre.audio.damage import Damage
 from genre.commands.callbacks import (
     BestCheckpoint,
     History,
-    KeepInterrupted,
     StepSeed,
+    TellInterrupted,
     TrainingProgress,
     TrialPruning,
     WholeCheckpoints,
@@ -37,6 +37,7 @@ from genre.data.fingerprint import digest
 from genre.data.preparation import Progress
 from genre.data.protocols import TrackTable
 from genre.errors import ConfigError, near_names
+from genre.features.spectrogram import FrontEnd
 from genre.models.base import GenreModule
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ CLASSICAL_GROUPS = ("protocol", "frontend", "scaler", "transform", "classifier",
 REPEATS = ("seed", "protocol.seed", "protocol.fold")
 """Settings in which repeats of one thing differ."""
 
-MONITORED = ("val/loss", "val/clip_accuracy", "val/track_accuracy")
+MONITORED = {"val/loss": "min", "val/clip_accuracy": "max", "val/track_accuracy": "max"}
+"""Metrics by which an epoch may be judged, and whether the smallest or the largest is best."""
 
 
 @dataclass(frozen=True)
@@ -91,10 +93,13 @@ def build_datamodule(
     data = cfg.data
     clips = ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate)
     damage, copies = _damage(cfg)
+    frontend: FrontEnd = instantiate(cfg.frontend, _convert_="all")
+    if cfg.get("mode") == "fit":
+        check_decibels(frontend, cfg.augment)
     return GenreDataModule(
         catalogue=instantiate(data.source),
         protocol=instantiate(cfg.protocol),
-        frontend=instantiate(cfg.frontend, _convert_="all"),
+        frontend=frontend,
         clips=clips,
         store_dir=data.store_dir,
         batch_size=data.batch_size,
@@ -112,6 +117,18 @@ def build_datamodule(
         say=say,
         fingerprint_progress=fingerprint_progress,
     )
+
+
+def check_decibels(frontend: FrontEnd, augment: DictConfig) -> None:
+    """Raise ConfigError if levels are to be changed by decibels and the spectrograms are not in decibels."""
+    wanted = [name for name in ("gain_db", "tilt_db", "equalizer_db") if augment[name]]
+    if wanted and not frontend.in_decibels:
+        given = " ".join(f"augment.{name}={augment[name]}" for name in wanted)
+        off = " ".join(f"augment.{name}=0" for name in wanted)
+        raise ConfigError(
+            f"{given} would drown the spectrograms of frontend={frontend.name}, which are not in dB; set {off}, or "
+            "choose frontend=logmel"
+        )
 
 
 def _damage(cfg: DictConfig) -> tuple[Damage | None, int]:
@@ -168,29 +185,25 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     ConfigError
         If a setting is wrong.
     """
-    if cfg.callbacks.monitor is not None and cfg.callbacks.monitor not in MONITORED:
+    monitor, mode = cfg.callbacks.monitor, monitor_mode(cfg.callbacks)
+    _check_epochs("trainer.max_epochs", cfg.trainer.max_epochs)
+    if cfg.callbacks.patience is not None:
+        _check_epochs("callbacks.patience", cfg.callbacks.patience, ", or null for never")
+    if cfg.trainer.get("fast_dev_run"):
         raise ConfigError(
-            f"callbacks.monitor={cfg.callbacks.monitor} is unknown; {near_names(str(cfg.callbacks.monitor), MONITORED)}"
+            f"trainer.fast_dev_run={cfg.trainer.fast_dev_run} leaves no checkpoint, which a run needs for its "
+            "evaluation; for a quick try take trainer.max_epochs=1 data.max_clips=1 instead"
         )
-    if cfg.callbacks.monitor_mode not in ("min", "max"):
-        known = near_names(str(cfg.callbacks.monitor_mode), ("min", "max"))
-        raise ConfigError(f"callbacks.monitor_mode={cfg.callbacks.monitor_mode} is unknown; {known}")
-    if not isinstance(cfg.trainer.max_epochs, int) or cfg.trainer.max_epochs < 1:
-        raise ConfigError(f"trainer.max_epochs={cfg.trainer.max_epochs} is not a number of epochs; give 1 or more")
     history = History()
-    best = BestCheckpoint(
-        folder,
-        monitor=cfg.callbacks.monitor,
-        mode=cfg.callbacks.monitor_mode,
-    )
+    best = BestCheckpoint(folder, monitor=monitor, mode=mode)
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-    callbacks: list[Callback] = [StepSeed(cfg.seed), history, KeepInterrupted(folder), best, last]
+    callbacks: list[Callback] = [StepSeed(cfg.seed), history, best, last]
+    if cfg.mode == "fit" and not _in_sweep():
+        callbacks.append(TellInterrupted(folder))
     if cfg.callbacks.weight_average is not None:
         callbacks.insert(0, _weight_averaging(cfg.callbacks.weight_average))
-    if cfg.callbacks.patience is not None and cfg.callbacks.monitor is not None:
-        callbacks.append(
-            EarlyStopping(cfg.callbacks.monitor, mode=cfg.callbacks.monitor_mode, patience=cfg.callbacks.patience)
-        )
+    if cfg.callbacks.patience is not None and monitor is not None:
+        callbacks.append(EarlyStopping(monitor, mode=mode, patience=cfg.callbacks.patience))
     loggers = _loggers(cfg, folder)
     settings = OmegaConf.to_container(cfg.trainer, resolve=True)
     assert isinstance(settings, dict)
@@ -213,6 +226,34 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     return TrainerParts(trainer, history, best, pruning)
 
 
+def _check_epochs(setting: str, value: object, otherwise: str = "") -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise ConfigError(f"{setting}={value} is not a number of epochs; give 1 or more{otherwise}")
+
+
+def monitor_mode(callbacks: DictConfig) -> str:
+    """Return whether an epoch is best where ``callbacks.monitor`` is smallest (``"min"``) or largest (``"max"``).
+
+    Raises
+    ------
+    ConfigError
+        If the metric is unknown, or ``callbacks.monitor_mode`` is given and is not the metric's own.
+    """
+    monitor, given = callbacks.monitor, callbacks.monitor_mode
+    if monitor is not None and monitor not in MONITORED:
+        raise ConfigError(f"callbacks.monitor={monitor} is unknown; {near_names(str(monitor), MONITORED)}")
+    if given not in (None, "min", "max"):
+        raise ConfigError(f"callbacks.monitor_mode={given} is unknown; {near_names(str(given), ('min', 'max'))}")
+    mode = MONITORED.get(monitor, given or "min")
+    if given not in (None, mode):
+        best = "smallest" if mode == "min" else "largest"
+        raise ConfigError(
+            f"callbacks.monitor_mode={given} does not fit callbacks.monitor={monitor}, which is best where it is "
+            f"{best}; choose callbacks.monitor_mode=null, which takes what fits"
+        )
+    return mode
+
+
 def _make_trainer(settings: dict[Any, Any], **more: Any) -> Trainer:
     """Return the trainer, or say that this machine does not have what it asks for."""
     try:
@@ -232,7 +273,7 @@ def _trial_pruning() -> TrialPruning | None:
     """Return what stops a hopeless trial early, if this run is a trial of a search."""
     from hydra.core.hydra_config import HydraConfig
 
-    if not HydraConfig.initialized() or not in_multirun():
+    if not _in_sweep():
         return None
     hydra = HydraConfig.get()
     pruning = hydra.sweeper.get("pruning")
@@ -242,6 +283,12 @@ def _trial_pruning() -> TrialPruning | None:
 
     pruner = MedianPruner(n_startup_trials=pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1)
     return TrialPruning(open_study(Path(hydra.sweep.dir), pruner=pruner), int(hydra.job.num))
+
+
+def _in_sweep() -> bool:
+    from hydra.core.hydra_config import HydraConfig
+
+    return HydraConfig.initialized() and in_multirun()
 
 
 def multiplies_bfloat16() -> bool:

@@ -182,6 +182,7 @@ class TrainingProgress(Callback):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Show the bar."""
+        self._since = time.perf_counter()
         if not trainer.is_global_zero:
             return
         self._bar = Progress(
@@ -273,16 +274,38 @@ class TrialPruning(Callback):
             trainer.should_stop = True
 
 
-class KeepInterrupted(Callback):
-    """Leave a usable ``last.ckpt`` when training is interrupted, and say where it is."""
+class TellInterrupted(Callback):
+    """Say how to go on with a run that is interrupted: from ``last.ckpt``, which every epoch leaves when it ends.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self.path = folder / "last.ckpt"
+        self.folder = folder
+        self.trained = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that the training of this run has begun."""
+        self.trained = False
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Note that it is done."""
+        self.trained = True
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Save the model if no epoch was finished; later epochs are saved as they end."""
-        if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero or not trainer.optimizers:
+        """Say it; nothing is saved, since the rest of an epoch cannot be trained later on."""
+        if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero:
             return
-        if not self.path.is_file():
-            trainer.save_checkpoint(self.path)
-        say(f"interrupted: continue with python train.py ckpt={self.path}")
+        last = self.folder / "last.ckpt"
+        if self.trained:
+            settings = f"hydra.run.dir={self.folder} resume=true"
+            say(f"interrupted after training: the same command with {settings} only evaluates")
+        elif last.is_file():
+            say(f"interrupted: continue with python train.py ckpt={last}")
+        elif trainer.ckpt_path is not None:
+            say(f"interrupted before another epoch was finished: begin again with ckpt={trainer.ckpt_path}")
+        else:
+            say("interrupted before the first epoch was finished: nothing is kept, the same command begins anew")

@@ -24,7 +24,15 @@ from genre.commands.build import CLASSICAL_GROUPS, build_search, compared_settin
 from genre.commands.console import console, say, work_bar
 from genre.commands.features import load_features
 from genre.commands.page import write_run_page
-from genre.commands.runs import alone_in, finished_run, in_multirun, output_folder, require_settings, tell_notices
+from genre.commands.runs import (
+    alone_in,
+    check_seed,
+    finished_run,
+    in_multirun,
+    output_folder,
+    require_settings,
+    tell_notices,
+)
 from genre.commands.space import write_space
 from genre.data.balance import artist_weights, check_artist_balance
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
@@ -62,6 +70,7 @@ def run(cfg: DictConfig) -> float | None:
 
 def _run_in(folder: Path, cfg: DictConfig) -> float | None:
     require_settings(cfg)
+    check_seed(cfg.seed)
     pipeline, grid = build_search(cfg)  # finds what is wrong with the settings before anything takes time
     protocol: Protocol = instantiate(cfg.protocol)
     features = load_features(cfg)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from genre.commands.sweeps import SweepReport
+from genre.commands.sweeps import SweepReport, file_name
 
 if TYPE_CHECKING:
     from genre.evaluation.leaderboard import FailedRun
@@ -30,21 +30,65 @@ class ClassicalSweepReport(SweepReport):
 def write_accuracy_tables(folder: Path, runs: Sequence[RunReport]) -> None:
     """Write ``accuracy_table.png``: mean test track accuracy by transform and classifier.
 
-    Where a sweep has several data sets, protocols or scalers, each has a picture of its own, whose name says which.
+    The mean is over seeds and folds only. Where a sweep has several data sets, protocols, scalers or values of any
+    other setting, each has a picture of its own, whose name says which; several values of a setting of one transform
+    or classifier have columns or rows of their own.
     """
     from genre.evaluation.canvas import Heading, save_png
     from genre.evaluation.sweep_plots import accuracy_table_figure, tables_by_comparison
 
-    tables: dict[tuple[str, ...], list[RunReport]] = {}
-    for run in runs:
-        tables.setdefault((run.info.dataset, run.info.protocol, _unusual(run)), []).append(run)
-    for key, members in tables.items():
-        cells = [(*_choices(run), run.test.track_accuracy) for run in members if run.test is not None]
+    tables = _tables(runs)
+    for (dataset, protocol, unusual, others), members in tables.items():
+        tested = [run for run in members if run.test is not None]
+        names = zip(_names(tested, "transform"), _names(tested, "classifier"), strict=True)
+        cells = [(*pair, run.test.track_accuracy) for pair, run in zip(names, tested, strict=True) if run.test]
         accuracy, transforms, classifiers = tables_by_comparison(cells)
-        info = members[0].info
-        above = Heading(info.dataset, info.protocol, info.leaky, _unusual(members[0]), "test")
-        name = "accuracy_table" if len(tables) == 1 else "_".join(["accuracy_table", *filter(None, key)])
-        save_png(accuracy_table_figure(accuracy, transforms, classifiers, above), folder / f"{name}.png")
+        above = Heading(dataset, protocol, members[0].info.leaky, " ".join(filter(None, (unusual, *others))), "test")
+        which = (dataset, protocol, unusual, *(text.replace("=", "") for text in others)) if len(tables) > 1 else ()
+        path = folder / f"{file_name('accuracy_table', *filter(None, which))}.png"
+        save_png(accuracy_table_figure(accuracy, transforms, classifiers, above), path)
+
+
+def _tables(runs: Sequence[RunReport]) -> dict[tuple[str, str, str, tuple[str, ...]], list[RunReport]]:
+    """Return the runs of each table: by data set, protocol, what is unusual, and all other settings that differ."""
+    alike: dict[tuple[str, str, str], list[RunReport]] = {}
+    for run in runs:
+        alike.setdefault((run.info.dataset, run.info.protocol, _unusual(run)), []).append(run)
+    tables: dict[tuple[str, str, str, tuple[str, ...]], list[RunReport]] = {}
+    for key, members in alike.items():
+        for run, others in zip(members, differing([_around(run) for run in members]), strict=True):
+            tables.setdefault((*key, others), []).append(run)
+    return tables
+
+
+def _around(run: RunReport) -> dict[str, Any]:
+    """Return the settings of a run beside those of its transform and its classifier."""
+    return {name: value for name, value in run.settings.items() if not name.startswith(("transform.", "classifier."))}
+
+
+def _names(runs: Sequence[RunReport], group: str) -> list[str]:
+    """Return what each run has chosen for a group, with those settings of it in which others of that choice differ."""
+    chosen = [str(_hydra_choices(run)[group]) for run in runs]
+    names = list(chosen)
+    for choice in set(chosen):
+        places = [place for place, other in enumerate(chosen) if other == choice]
+        own = [{n: v for n, v in runs[place].settings.items() if n.startswith(f"{group}.")} for place in places]
+        for place, others in zip(places, differing(own), strict=True):
+            names[place] = " ".join((choice, *others))
+    return names
+
+
+def differing(settings: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return, for each of several settings by dotted name, those in which they are not all alike, as ``name=value``.
+
+    >>> differing([{"seed": 0, "protocol.train_share": 1}, {"seed": 0, "protocol.train_share": 0.5}])
+    [('train_share=1',), ('train_share=0.5',)]
+    """
+    names = sorted({name for one in settings for name in one})
+    names = [name for name in names if any(one.get(name) != settings[0].get(name) for one in settings)]
+    last = [name.rpartition(".")[2] for name in names]
+    short = {name: end if last.count(end) == 1 else name for name, end in zip(names, last, strict=True)}
+    return [tuple(f"{short[name]}={one.get(name, 'unknown')}" for name in names) for one in settings]
 
 
 def write_space_of_best(folder: Path, runs: Sequence[RunReport]) -> None:

@@ -56,7 +56,7 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
             failure.unlink(missing_ok=True)
         try:
             return task(cfg)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):  # an interrupted training exits
             _say_how_to_go_on(hydra, can_resume="resume" in cfg)
             raise
         except Exception as error:

@@ -39,6 +39,13 @@ def require_settings(cfg: DictConfig) -> None:
         raise ConfigError(f"{name} is not set; add {name}=... to the command")
 
 
+def check_seed(seed: object) -> None:
+    """Raise ConfigError unless a seed is one that every library takes."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+        shown = "null" if seed is None else seed
+        raise ConfigError(f"seed={shown} is out of range; give a whole number from 0 to {2**32 - 1}")
+
+
 def missing_settings(node: DictConfig, prefix: str = "") -> Iterator[str]:
     """Yield the names of settings that have to be given and are not."""
     for key in map(str, node):

@@ -24,6 +24,7 @@ from genre.commands.build import (
     build_trainer,
     compared_settings,
     config_hash,
+    monitor_mode,
     tracks_hash,
 )
 from genre.commands.callbacks import AsConfigured, History
@@ -32,7 +33,7 @@ from genre.commands.distributed import check_processes, gathered, is_first_proce
 from genre.commands.lineage import Provenance, check_unknown, continued_hash, evaluated_hash, known_tracks
 from genre.commands.page import write_run_page
 from genre.commands.resuming import LAST, clear_for_training, own_checkpoint
-from genre.commands.runs import alone_in, finished_run, output_folder, require_settings, tell_notices
+from genre.commands.runs import alone_in, check_seed, finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.disk import replacing
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
@@ -99,6 +100,8 @@ def run(cfg: DictConfig) -> float | None:
 def _run_in(folder: Path, composed: Composition) -> float | None:
     cfg = composed.cfg
     require_settings(cfg)
+    check_seed(cfg.seed)
+    cfg.callbacks.monitor_mode = monitor_mode(cfg.callbacks)  # so that hash and settings say how epochs were judged
     _quiet()
     if not is_first_process():
         fall_silent()
@@ -311,10 +314,15 @@ class Job:
         return Path(self.parts.checkpoint.best_model_path)
 
     def _check_epochs(self) -> None:
-        """Raise if the checkpoint to continue from has been trained to the end."""
+        """Raise if the checkpoint to continue from has been trained to the end, or holds a part of an epoch."""
         if self.cfg.ckpt is None:
             return
-        finished = int(read_checkpoint(self.cfg.ckpt)["epoch"]) + 1
+        finished = whole_epochs(read_checkpoint(self.cfg.ckpt))
+        if finished is None:
+            raise CheckpointError(
+                f"{self.cfg.ckpt} was written within an epoch, of which the rest cannot be trained; train anew without "
+                "ckpt, or evaluate it with mode=test"
+            )
         if finished >= self.cfg.trainer.max_epochs:
             raise ConfigError(
                 f"nothing is left to train: {self.cfg.ckpt} has finished {finished} of trainer.max_epochs="
@@ -394,6 +402,13 @@ class Job:
 def count_parameters(model: torch.nn.Module) -> int:
     """Return the number of trainable values."""
     return sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad)
+
+
+def whole_epochs(checkpoint: Mapping[str, Any]) -> int | None:
+    """Return how many epochs a checkpoint has been trained for; ``None`` if it was written before the end of one."""
+    epochs = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]
+    finished = int(epochs["processed"])
+    return finished if 0 < finished == epochs["started"] else None
 
 
 def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:

@@ -37,10 +37,20 @@ class FrontEnd(ABC):
         Samples of a frame.
     hop_length
         Samples from frame to frame.
+
+    Attributes
+    ----------
+    name : str
+        What :func:`build_frontend` knows it by.
+    dtype : str
+        Of the spectrograms as they are stored.
+    in_decibels : bool
+        Whether :meth:`to_float` returns levels in dB.
     """
 
     name: ClassVar[str]
     dtype: ClassVar[Literal["float32", "uint8"]]
+    in_decibels: ClassVar[bool]
 
     def __init__(self, sample_rate: int, n_fft: int, hop_length: int) -> None:
         _require(sample_rate >= 1, "frontend.sample_rate", sample_rate, "at least 1")
@@ -126,6 +136,7 @@ class LogMel(FrontEnd):
 
     name = "logmel"
     dtype = "float32"
+    in_decibels = True
 
     def __init__(
         self,
@@ -199,6 +210,7 @@ class Stft512(FrontEnd):
 
     name = "stft512"
     dtype = "uint8"
+    in_decibels = False
 
     def __init__(
         self,

@@ -20,6 +20,7 @@ from genre.errors import ConfigError, near_names
 from genre.features.handcrafted import FEATURE_NAMES
 from genre.features.spectrogram import build_frontend
 from genre.models.metrics import TrackAccuracy
+from genre.models.settings import check_range, check_switches
 
 OPTIMIZERS = ("adamw", "adam")
 SCHEDULERS = ("cosine", "step", "constant")
@@ -116,9 +117,10 @@ class GenreModule(LightningModule):
             ("optimizer.weight_decay", weight_decay, 0.0, math.inf),
             ("scheduler.warmup", warmup, 0.0, 1.0),
             ("scheduler.at", step_at, 0.0, 1.0),
+            ("scheduler.factor", step_factor, 0.0, math.inf),
         ):
-            if not low <= number <= high:
-                raise ConfigError(f"{setting}={number:g} is out of range; choose between {low:g} and {high:g}")
+            check_range(setting, number, low, high)
+        check_switches(class_balance=class_balance)
         self.save_hyperparameters()
         self.labels = tuple(labels)
         self.provenance: dict[str, Any] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from genre.errors import ConfigError
@@ -45,6 +46,15 @@ def check_switches(**settings: object) -> None:
     for name, value in settings.items():
         if not isinstance(value, bool):
             raise ConfigError(f"model.{name}={value} is neither true nor false; choose one of them")
+
+
+def check_range(setting: str, value: object, low: float, high: float) -> None:
+    """Raise unless a setting, given by its full name, is a number from ``low`` to ``high``; infinity never is."""
+    number = not isinstance(value, bool) and isinstance(value, int | float) and math.isfinite(value)
+    if not number or not low <= value <= high:  # type: ignore[operator]
+        shown = f"{value:g}" if number else ("null" if value is None else value)
+        remedy = f"between {low:g} and {high:g}" if math.isfinite(high) else f"from {low:g} on"
+        raise ConfigError(f"{setting}={shown} is out of range; choose a number {remedy}")
 
 
 def _is_count(value: object) -> bool:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
+import signal
 import threading
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import torch
 from filelock import FileLock
 from running import killed
+
+from genre.commands.callbacks import StepSeed, TellInterrupted
+from genre.commands.training import whole_epochs
+from genre.models.base import GenreModule
+
+if TYPE_CHECKING:
+    from conftest import Result
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=4", "data.batch_size=4")
 
@@ -55,6 +67,114 @@ def test_a_killed_sweep_loses_at_most_an_epoch_and_ends_as_one_that_was_not(trai
     with (broken / "leaderboard.csv").open(newline="") as stream:
         [row] = csv.DictReader(stream)
     assert row["runs"] == "2"
+
+
+@pytest.fixture
+def interrupted_at(train, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
+    """``interrupted_at(step, "name=value", ...)`` runs train.py and presses Ctrl-C as a step of the training begins."""
+    handler = signal.getsignal(signal.SIGINT)
+    seed = StepSeed.on_train_batch_start
+
+    def run(step: int, *arguments: str) -> Result:
+        def press(self: StepSeed, trainer: Any, *args: Any) -> None:
+            if trainer.global_step == step:
+                raise KeyboardInterrupt
+            seed(self, trainer, *args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StepSeed, "on_train_batch_start", press)
+            result = train(*arguments)
+        signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones, for it exits
+        assert result.status == 1
+        assert "Traceback" not in result.out + result.err
+        return result
+
+    yield run
+    signal.signal(signal.SIGINT, handler)
+
+
+STEPS = 3  # an epoch of SMALL
+
+
+def test_interrupted_in_the_first_epoch_a_run_keeps_nothing_and_says_so(
+    interrupted_at, music: Path, tmp_path: Path
+) -> None:
+    common = ("data=folder", f"data.root={music}", *SMALL, "logger=none")
+    run = tmp_path / "run"
+    result = interrupted_at(STEPS - 1, *common, f"hydra.run.dir={run}")
+    assert (
+        "interrupted before the first epoch was finished: nothing is kept, the same command begins anew" in result.out
+    )
+    assert "ckpt=" not in result.out
+    assert not list(run.glob("*.ckpt"))
+
+
+@pytest.mark.parametrize("average", ["null", "0.9"])
+def test_a_run_interrupted_in_a_later_epoch_goes_on_as_if_it_had_not_been(
+    average: str, interrupted_at, train, music: Path, tmp_path: Path
+) -> None:
+    common = ("data=folder", f"data.root={music}", *SMALL, "logger=none", f"callbacks.weight_average={average}")
+    whole, broken, again, rest = (tmp_path / name for name in ("whole", "broken", "again", "rest"))
+    assert train(*common, f"hydra.run.dir={whole}").status == 0
+    result = interrupted_at(2 * STEPS - 1, *common, f"hydra.run.dir={broken}")
+    assert f"interrupted: continue with python train.py ckpt={broken / 'last.ckpt'}" in result.out
+    assert whole_epochs(torch.load(broken / "last.ckpt", weights_only=True)) == 1
+
+    on = (f"ckpt={broken / 'last.ckpt'}", "logger=none")
+    result = interrupted_at(2 * STEPS - 1, *on, f"hydra.run.dir={again}")
+    assert f"interrupted before another epoch was finished: begin again with ckpt={broken / 'last.ckpt'}" in result.out
+    result = train(*on, f"hydra.run.dir={rest}")
+    assert result.status == 0, result.err
+    assert "resuming" not in result.err
+    assert all(float(seconds) < 600 for seconds in re.findall(r"epoch \d/4 .* (\S+) s$", result.out, re.MULTILINE))
+    assert same_result(whole, rest)
+    assert whole_epochs(torch.load(rest / "last.ckpt", weights_only=True)) == 4
+
+
+def test_a_run_interrupted_after_training_is_only_evaluated(
+    train, monkeypatch: pytest.MonkeyPatch, music: Path, tmp_path: Path
+) -> None:
+    common = ("data=folder", f"data.root={music}", *SMALL, "logger=none", "trainer.max_epochs=1")
+    run = tmp_path / "run"
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr(GenreModule, "predict_step", interrupt)
+        result = train(*common, f"hydra.run.dir={run}")
+    signal.signal(signal.SIGINT, handler)
+    assert result.status == 1
+    said = f"interrupted after training: the same command with hydra.run.dir={run} resume=true only evaluates"
+    assert said in " ".join(result.out.split())
+    result = train(*common, f"hydra.run.dir={run}", "resume=true")
+    assert result.status == 0, result.err
+    assert "run: trained to the end earlier" in result.out
+
+
+def interrupt(*args: object) -> None:
+    """Press Ctrl-C."""
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_multirun_says_how_to_go_on(interrupted_at, music: Path, tmp_path: Path) -> None:
+    sweep = tmp_path / "sweep"
+    common = ("data=folder", f"data.root={music}", *SMALL, "logger=none")
+    result = interrupted_at(STEPS + 1, "-m", "seed=0,1", *common, f"hydra.sweep.dir={sweep}")
+    said = " ".join(result.out.split())
+    assert f"interrupted: the same command with hydra.sweep.dir={sweep} resume=true goes on and repeats nothing" in said
+    assert "ckpt=" not in said
+
+
+def test_a_checkpoint_from_within_an_epoch_is_not_continued(
+    interrupted_at, train, monkeypatch: pytest.MonkeyPatch, music: Path, tmp_path: Path
+) -> None:
+    def save(self: TellInterrupted, trainer: Any, *args: Any) -> None:
+        trainer.save_checkpoint(tmp_path / "part.ckpt")  # as earlier versions did
+
+    common = ("data=folder", f"data.root={music}", *SMALL, "logger=none", "trainer.max_epochs=1")
+    monkeypatch.setattr(TellInterrupted, "on_exception", save)
+    interrupted_at(1, *common, f"hydra.run.dir={tmp_path / 'run'}")
+    result = train(f"ckpt={tmp_path / 'part.ckpt'}", f"hydra.run.dir={tmp_path / 'more'}")
+    assert result.status == 1
+    assert "part.ckpt was written within an epoch, of which the rest cannot be trained; train anew" in result.err
 
 
 def test_a_run_killed_after_training_is_only_evaluated(train, music: Path, tmp_path: Path) -> None:

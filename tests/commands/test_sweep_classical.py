@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,8 @@ from genre.classical.search import Rows, fit, tune
 from genre.commands import features as loading
 from genre.commands.build import build_search
 from genre.data.features_csv import read_features_csv
+from genre.evaluation import sweep_plots
+from genre.evaluation.report import read_run
 
 CONF = Path(__file__).parents[2] / "conf"
 ALL = {
@@ -211,6 +214,37 @@ def test_what_is_not_as_usual_is_part_of_the_name(sweep, table: Path, tmp_path: 
         "accuracy_table_table_track_standard.png",
         "accuracy_table_table_track.png",
     }
+
+
+def test_a_cell_is_a_mean_over_seeds_only(sweep, table: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    drawn: dict[str, tuple[list[float], tuple[str, ...]]] = {}
+    draw = sweep_plots.accuracy_table_figure
+
+    def figure(accuracy: np.ndarray, transforms: tuple[str, ...], classifiers: tuple[str, ...], above: Any) -> Any:
+        drawn[above.model] = (accuracy[:, 0].tolist(), classifiers)
+        return draw(accuracy, transforms, classifiers, above)
+
+    monkeypatch.setattr(sweep_plots, "accuracy_table_figure", figure)
+    folder = tmp_path / "sweep"
+    given = ("data=features_csv", f"data.csv={table}", "protocol=track", "logger=none", "report=false", "seed=0,1")
+    settings = ("transform=none", "classifier=ridge", "classifier.grid={}", "+classifier.estimator.alpha=0.1,1e6")
+    result = sweep("-m", *given, *settings, "protocol.train_share=0.5,1", f"hydra.sweep.dir={folder}")
+    assert result.status == 0, result.err
+    assert {path.name for path in folder.glob("accuracy_table*.png")} == {
+        "accuracy_table_table_track_train_share0.5.png",
+        "accuracy_table_table_track_train_share1.png",
+    }
+    runs = [read_run(path) for path in folder.rglob("metrics.json")]
+    assert len(runs) == 8
+    for share in ("0.5", "1"):
+        accuracy, classifiers = drawn[f"train_share={share}"]
+        assert set(classifiers) == {"ridge alpha=0.1", "ridge alpha=1000000.0"}
+        for value, name in zip(accuracy, classifiers, strict=True):
+            alpha = float(name.partition("=")[2])
+            wanted = {"protocol.train_share": float(share), "classifier.estimator.alpha": alpha}
+            cell = [run.test.track_accuracy for run in runs if run.test and wanted.items() <= run.settings.items()]
+            assert len(cell) == 2
+            assert value == pytest.approx(np.mean(cell))
 
 
 def test_artists_count_alike_where_a_classifier_takes_weights(sweep, make_music, tmp_path: Path) -> None:

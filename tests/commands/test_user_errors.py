@@ -112,6 +112,16 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("protocol.val=1.5", "protocol.val"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0"),
         ("callbacks.monitor_mode=up", "callbacks.monitor_mode=up"),
+        ("callbacks.monitor_mode=max", "callbacks.monitor_mode=max does not fit callbacks.monitor=val/loss"),
+        ("callbacks.patience=abc", "callbacks.patience=abc is not a number of epochs"),
+        ("callbacks.patience=-1", "give 1 or more, or null for never"),
+        ("callbacks.patience=2.5", "callbacks.patience=2.5"),
+        ("seed=5000000000", "seed=5000000000 is out of range; give a whole number from 0 to 4294967295"),
+        ("seed=-1", "seed=-1"),
+        ("seed=one", "seed=one"),
+        ("seed=null", "seed=null"),
+        ("+trainer.fast_dev_run=true", "take trainer.max_epochs=1 data.max_clips=1 instead"),
+        ("augment.tilt_db=loud", "augment.tilt_db=loud is out of range"),
         ("seed=[", "cannot be read"),
         ("seed", "cannot be read"),
         ("+trainer.max_epoch=3", "there is no setting trainer.max_epoch;"),
@@ -127,6 +137,13 @@ def test_wrong_setting(argument: str, hint: str, fails) -> None:
         ("model.pooling=globl", "did you mean global?"),
         ("model.normalize=bin", "did you mean bins?"),
         ("model.label_smoothing=2", "model.label_smoothing=2"),
+        ("model.label_smoothing=abc", "model.label_smoothing=abc is out of range; choose a number between 0 and 0.99"),
+        ("model.class_balance=yes_please", "model.class_balance=yes_please is neither true nor false"),
+        ("optimizer.learning_rate=null", "optimizer.learning_rate=null is out of range; choose a number from 0 on"),
+        ("optimizer.learning_rate=inf", "optimizer.learning_rate=inf"),
+        ("optimizer.weight_decay=true", "optimizer.weight_decay=True"),
+        ("scheduler.warmup=.nan", "scheduler.warmup=.nan is out of range"),
+        ("scheduler.warmup=nan", "scheduler.warmup=nan is out of range"),
         ("optimizer.name=sgdd", "optimizer.name=sgdd"),
         ("scheduler.name=cosin", "did you mean cosine?"),
         ("model.widths=[4,4,4,4,4,4,4,4,4]", "use fewer blocks"),
@@ -136,6 +153,14 @@ def test_wrong_setting(argument: str, hint: str, fails) -> None:
 )
 def test_wrong_setting_of_the_model(argument: str, hint: str, fails, music: Path) -> None:
     assert hint in fails("data=folder", f"data.root={music}", "data.clip_sec=1", argument)
+
+
+def test_changes_by_decibels_of_pictures_that_are_not_in_decibels(fails) -> None:
+    sentence = fails("frontend=stft512", "augment=music")
+    assert "augment.gain_db=3.0 augment.tilt_db=3.0 augment.equalizer_db=3.0 would drown" in sentence
+    assert "frontend=stft512" in sentence
+    assert "set augment.gain_db=0 augment.tilt_db=0 augment.equalizer_db=0, or choose frontend=logmel" in sentence
+    assert "set augment.tilt_db=0, or" in fails("experiment=seed_v7", "augment.tilt_db=1.5")
 
 
 def test_table_without_a_column(fails, make_music) -> None:

@@ -1,0 +1,40 @@
+"""Which epoch is kept, and when training stops early."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from hydra import compose, initialize_config_dir
+from pytorch_lightning.callbacks import EarlyStopping
+
+from genre.commands.build import MONITORED, build_trainer
+
+CONF = Path(__file__).parents[2] / "conf"
+SMALL = ("data.clip_sec=1", "model.widths=[4,8]", "model.hidden=16", "data.batch_size=8", "logger=none")
+
+
+@pytest.mark.parametrize("monitor", MONITORED)
+def test_best_is_the_smallest_loss_and_the_largest_accuracy(monitor: str, tmp_path: Path) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", overrides=[f"callbacks.monitor={monitor}", "logger=none", "trainer.accelerator=cpu"])
+    parts = build_trainer(cfg, tmp_path)
+    [stopping] = [one for one in parts.trainer.callbacks if isinstance(one, EarlyStopping)]
+    expected = "min" if monitor == "val/loss" else "max"
+    assert parts.checkpoint.mode == stopping.mode == expected
+
+
+def test_the_epoch_with_the_best_accuracy_is_kept(train, music: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    common = ("data=folder", f"data.root={music}", *SMALL, "trainer.max_epochs=10", "callbacks.patience=null")
+    result = train(*common, "callbacks.monitor=val/clip_accuracy", "optimizer.learning_rate=0.01",
+                   f"hydra.run.dir={run}")  # fmt: skip
+    assert result.status == 0, result.err
+    history = torch.load(run / "last.ckpt", weights_only=True)["callbacks"]["History"]["values"]
+    accuracy = [value for _, value in history["val/clip_accuracy"]]
+    assert min(accuracy) < max(accuracy)
+    kept = torch.load(run / "best.ckpt", weights_only=True)["epoch"]
+    assert accuracy[kept] == max(accuracy)
+    assert json.loads((run / "settings.json").read_text())["callbacks.monitor_mode"] == "max"
