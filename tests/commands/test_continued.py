@@ -131,6 +131,8 @@ def test_going_on_with_the_same_settings_is_the_same_run(train, music: Path, tmp
     assert train(*common, "trainer.max_epochs=2", f"hydra.run.dir={one}").status == 0
     early = read(one / "last.ckpt")
     early["epoch"] = 0  # as if it had been interrupted
+    epochs = early["loops"]["fit_loop"]["epoch_progress"]["current"]
+    epochs.update(dict.fromkeys(epochs, 1))
     torch.save(early, one / "last.ckpt")
     result = train(f"ckpt={one / 'last.ckpt'}", f"hydra.run.dir={other}")
     assert result.status == 0, result.err
