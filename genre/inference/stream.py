@@ -319,22 +319,32 @@ class LiveClassifier:
 
     def push(self, samples: NDArray[np.float32]) -> list[Verdict]:
         """Take some more samples, shape (n,), and return the verdicts that are due."""
-        return [self._verdict(heard) for heard in self._listener.push(samples)]
+        verdicts = (self._verdict(heard) for heard in self._listener.push(samples))
+        return [verdict for verdict in verdicts if verdict is not None]
 
-    def _verdict(self, heard: Heard) -> Verdict:
-        decision = None
+    def _verdict(self, heard: Heard) -> Verdict | None:
+        """Return what there is to show; ``None`` where the model has no answer to sound."""
+        decision, window = None, heard.probabilities
+        if not np.isfinite(window).all():
+            self._forget()
+            window = self._unknown
         if heard.level_db < self._settings.silence_db:
             self._silent_samples += self._listener.hop
             if self._silent_samples >= SILENCE_SEC * self.clips.sample_rate:
-                self._smoothing.forget()
-                self._listener.forget()
-                self._smoothed = self._unknown
+                self._forget()
         else:
             self._silent_samples = 0
-            self._smoothed = self._smoothing(heard.probabilities)
+            if window is self._unknown:
+                return None
+            self._smoothed = self._smoothing(window)
             decision = decide(self._smoothed, self.labels, self._settings.thresholds)
         seconds = heard.end / self.clips.sample_rate
-        return Verdict(heard.end, seconds, heard.probabilities, self._smoothed, decision, heard.level_db)
+        return Verdict(heard.end, seconds, window, self._smoothed, decision, heard.level_db)
+
+    def _forget(self) -> None:
+        self._smoothing.forget()
+        self._listener.forget()
+        self._smoothed = self._unknown
 
 
 def level_db(samples: NDArray[np.float32]) -> float:

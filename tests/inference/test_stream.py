@@ -124,6 +124,22 @@ def test_silence_is_said_and_after_a_second_of_it_all_is_forgotten(make) -> None
         np.testing.assert_array_equal(first.probabilities, first.window)
 
 
+def test_an_answer_that_is_no_number_is_no_verdict_and_does_not_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor, samples = mini_vgg(), music(6.0)
+    samples[2 * RATE : 4 * RATE] = 0.5
+    answer = predictor.probabilities
+
+    def probabilities(clips: np.ndarray) -> np.ndarray:
+        broken = (clips == 0.5).any(axis=1)
+        return np.where(broken[:, np.newaxis], np.nan, answer(clips))
+
+    monkeypatch.setattr(predictor, "probabilities", probabilities)
+    live = verdicts(LiveClassifier(predictor, LiveSettings(hop_sec=0.5)), samples)
+    assert all(np.isfinite([*verdict.window, *verdict.probabilities]).all() for verdict in live)
+    assert {1.0, 2.0, 5.0, 6.0} <= {verdict.seconds for verdict in live}
+    assert not {2.5, 3.0, 4.0, 4.5} & {verdict.seconds for verdict in live}
+
+
 def test_unsure_by_probability_and_by_margin() -> None:
     labels = ("a", "b", "c")
     assert not decide(np.array([0.6, 0.3, 0.1]), labels, Thresholds(0.5, 0.2)).unsure
