@@ -46,6 +46,7 @@ class Files:
         self._form = (cfg.format, cfg.top, cfg.clips)
         self._n_failed = 0
         self._n_done = 0
+        self._n_without_picture = 0
 
     def run(self, inputs: Sequence[str]) -> None:
         """Classify everything and print the answers.
@@ -70,6 +71,8 @@ class Files:
         if self._n_failed:
             total = self._n_failed + self._n_done
             raise DataError(f"{self._n_failed} of {total} inputs could not be used, for the reasons above")
+        if self._n_without_picture:
+            raise DataError(f"{self._n_without_picture} of {self._n_done} files have no picture, for the reasons above")
 
     def _files(self, inputs: Iterable[str]) -> Iterable[Path]:
         """Yield every file once; what is wrong with a folder is told and counted."""
@@ -105,7 +108,11 @@ class Files:
         self._n_done += 1
         answer = Answer(prediction, decide(prediction.probabilities, self._predictor.labels, self._thresholds))
         listing.add(answer)
-        pictures.of_file(answer, self._predictor.labels, self._folder)
+        try:
+            pictures.of_file(answer, self._predictor.labels, self._folder)
+        except GenreError as error:
+            self._n_without_picture += 1
+            note(f"no picture of {shown(file)}: {str(error).rstrip('.')}", style="red")
 
     def _fail(self, error: GenreError) -> None:
         self._n_failed += 1

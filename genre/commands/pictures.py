@@ -14,6 +14,9 @@ from genre.evaluation.canvas import save_png
 from genre.evaluation.timeline import Spectrogram, Timeline, denoise_figure, timeline_figure
 from genre.inference.frames import Overview, SpectrogramOverview
 
+LONGEST_STEM = 200
+"""Bytes of a file's name that its pictures are called by; with what is added, file systems take no more than 255."""
+
 
 class Pictures:
     """Looks at the sound before and after denoising.
@@ -123,7 +126,7 @@ def _said(answer: Answer) -> str:
 
 def _free_stem(folder: Path, stem: str) -> str:
     """Return a name under which there are no pictures yet: files of two folders may be called the same."""
-    stem = shown(stem)
+    stem = shown(stem).encode()[:LONGEST_STEM].decode(errors="ignore")
     taken = {path.name.partition(".timeline.png")[0].partition(".denoise.png")[0] for path in folder.glob("*.png")}
     number, free = 2, stem
     while free in taken:

@@ -132,8 +132,14 @@ def predict_file(
 def _probabilities(
     predictor: Predictor, batch: NDArray[np.float32], path: str | os.PathLike[str]
 ) -> NDArray[np.float64]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        probabilities = predictor.probabilities(batch)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            probabilities = predictor.probabilities(batch)
+    except DataError as error:
+        said = str(error).rstrip(".")
+        raise AudioError(
+            f"{shown(path)} cannot be classified ({said}): export it again.", reason=Reason.NON_FINITE
+        ) from error
     if not np.isfinite(probabilities).all():
         raise AudioError(
             f"{shown(path)} holds samples far beyond full scale: export it again.", reason=Reason.NON_FINITE

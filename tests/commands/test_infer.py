@@ -21,7 +21,7 @@ from matplotlib.image import imread
 from running import run_entry_point
 from small_music import tone
 
-from genre.errors import DeviceError
+from genre.errors import DataError, DeviceError
 
 ROOT = Path(__file__).parent.parent.parent
 LABELS = ["high", "low", "middle"]
@@ -151,6 +151,32 @@ def test_pictures(infer, ckpt: str, music: Path, tmp_path: Path) -> None:
     assert names == {f"{stem}.0.0.{kind}.png" for stem in ("low", "high") for kind in ("timeline", "denoise")}
     for name in names:
         assert imread(tmp_path / "pictures" / name).std() > 0.05
+
+
+def test_pictures_of_files_with_long_names_that_begin_alike(infer, ckpt: str, tmp_path: Path) -> None:
+    for last in "ая":
+        soundfile.write(tmp_path / f"{'ж' * 117}{last}.wav", tone(440, 2.0), 22050)
+    result = infer(ckpt, str(tmp_path), "plot=timeline", "hydra.run.dir=pictures", "format=json")
+    assert result.status == 0, result.err
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == [f"{'ж' * 100} (2).timeline.png", f"{'ж' * 100}.timeline.png"]
+
+
+def test_a_picture_that_cannot_be_written_does_not_stop_the_others(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", tone(440, 2.0), 22050)
+
+    def full(_figure: object, path: Path) -> None:
+        raise DataError(f"cannot write {path}: free some space")
+
+    monkeypatch.setattr("genre.commands.pictures.save_png", full)
+    result = infer(ckpt, "a.wav", "b.wav", "plot=timeline", "hydra.run.dir=pictures", "format=json")
+    assert result.status == 1
+    assert len(rows(result.out)) == 2
+    assert "no picture of b.wav: cannot write" in result.err
+    assert result.err.splitlines()[-1] == "error: 2 of 2 files have no picture, for the reasons above"
 
 
 def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ckpt: str, tmp_path: Path) -> None:

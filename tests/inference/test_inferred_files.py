@@ -89,6 +89,17 @@ def test_a_file_that_is_no_audio(tmp_path: Path) -> None:
         predicted(tmp_path / "b.mp3")
 
 
+def test_a_model_that_refuses_a_clip_says_of_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = mini_vgg()
+
+    def refuse(clips: np.ndarray) -> np.ndarray:
+        raise DataError("features must be finite numbers")
+
+    monkeypatch.setattr(predictor, "probabilities", refuse)
+    with pytest.raises(AudioError, match=r"a\.wav cannot be classified \(features must be finite numbers\)"):
+        predicted(write(tmp_path / "a.wav", music(2.0)), predictor)
+
+
 def test_a_file_that_ends_early_is_used_as_far_as_it_goes(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", music(5.0))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
