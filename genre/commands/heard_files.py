@@ -75,7 +75,7 @@ class Files:
             raise DataError(f"{self._n_without_picture} of {self._n_done} files have no picture, for the reasons above")
 
     def _files(self, inputs: Iterable[str]) -> Iterable[Path]:
-        """Yield every file once; what is wrong with a folder is told and counted."""
+        """Yield every file once, those that cannot be decoded too; what is wrong with a folder is told and counted."""
         given = set()
         for text in inputs:
             try:
@@ -85,7 +85,9 @@ class Files:
                     raise
                 self._fail(error)
                 continue
-            for file in found:
+            for folder in found.closed:
+                self._fail(DataError(f"the folder {shown(folder)} may not be listed: change its permissions"))
+            for file in sorted([*found.audio, *found.foreign], key=Path.as_posix):
                 if file not in given:
                     given.add(file)
                     yield file

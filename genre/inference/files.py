@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genre.audio.blocks import AudioBlocks
-from genre.audio.files import list_audio, shown
+from genre.audio.files import Listing, list_audio, shown
 from genre.audio.health import Extent, Reason, check_extent, check_finite
 from genre.data.clips import ClipSpec
 from genre.errors import AudioError, DataError
@@ -156,7 +156,7 @@ def _no_clip(path: str | os.PathLike[str], seconds: float, clips: ClipSpec, lead
     )
 
 
-def files_of(path: str | os.PathLike[str]) -> list[Path]:
+def files_of(path: str | os.PathLike[str]) -> Listing:
     """Return the audio files that a path stands for: a folder's, at any depth, or the file itself.
 
     Raises
@@ -166,9 +166,13 @@ def files_of(path: str | os.PathLike[str]) -> list[Path]:
     """
     path = Path(path)
     if not path.is_dir():
-        return [path]
+        return Listing(audio=[path])
     found = list_audio(path)
     if not found.audio:
-        hint = "its audio is in formats that cannot be decoded" if found.foreign else "there is no audio in it"
+        hint = "there is no audio in it"
+        if found.foreign:
+            hint = "its audio is in formats that cannot be decoded"
+        elif found.closed:
+            hint = f"{shown(found.closed[0])} may not be listed"
         raise DataError(f"the folder {shown(path)} holds nothing to listen to ({hint}): give another, or audio files")
-    return found.audio
+    return found

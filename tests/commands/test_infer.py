@@ -130,6 +130,34 @@ def test_bad_files_are_reported_and_the_others_heard(infer, ckpt: str, music: Pa
     assert result.err.splitlines()[-1] == "error: 3 of 4 inputs could not be used, for the reasons above"
 
 
+def test_what_looks_like_audio_in_a_folder_is_named_and_counted(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "locked").mkdir(parents=True)
+    soundfile.write(folder / "b.wav", tone(440, 2.0), 22050)
+    (folder / "a.m4a").write_bytes(b"\0\0\0 ftypM4A " + bytes(100))
+    for name in ("tracks.csv", "cover.jpg", "notes.txt", ".hidden.m4a"):
+        (folder / name).write_text("no music")
+    listdir = os.listdir
+
+    def refuse(path: Path) -> list[str]:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr("genre.audio.files.os.listdir", refuse)
+    result = infer(ckpt, "folder", "format=json")
+    assert result.status == 1
+    bad, good = rows(result.out)
+    assert "looks like MP4 or AAC" in bad["error"]
+    assert good["file"] == "folder/b.wav"
+    first, second, last = result.err.splitlines()
+    assert first == "skipped: the folder folder/locked may not be listed: change its permissions"
+    assert second.startswith("skipped: folder/a.m4a cannot be decoded")
+    assert last == "error: 2 of 3 inputs could not be used, for the reasons above"
+
+
 def test_several_checkpoints_are_averaged(infer, runs: dict[str, Path], music: Path) -> None:
     file = str(music / "low" / "low.0.0.wav")
     paths = [str(run / "best.ckpt") for run in runs.values()]

@@ -144,9 +144,9 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    assert [os.path.relpath(path, tmp_path) for path in files_of(tmp_path)] == ["b.wav", "sub/a.flac"]
-    assert files_of(tmp_path / "b.wav") == [tmp_path / "b.wav"]
-    assert files_of(tmp_path / "nowhere") == [tmp_path / "nowhere"]
+    assert [os.path.relpath(path, tmp_path) for path in files_of(tmp_path).audio] == ["b.wav", "sub/a.flac"]
+    assert files_of(tmp_path / "b.wav").audio == [tmp_path / "b.wav"]
+    assert files_of(tmp_path / "nowhere").audio == [tmp_path / "nowhere"]
 
 
 def test_folder_without_audio(tmp_path: Path) -> None:
