@@ -84,6 +84,7 @@ class JsonLines(Listing):
             "probabilities": self._by_label(prediction.probabilities),
             "seconds": round(prediction.seconds, 3),
             "n_clips": len(prediction.start_sec),
+            "truncated": prediction.truncated,
         }
         if self.with_clips:
             row["clips"] = [
@@ -110,18 +111,19 @@ class CsvRows(Listing):
         """Print the names of the columns."""
         super().open()
         columns = ("file", "start_sec") if self.with_clips else ("file",)
-        self._write(*columns, "predicted", "probability", "unsure", *self.labels)
+        self._write(*columns, "predicted", "probability", "unsure", "truncated", *self.labels)
 
     def add(self, answer: Answer) -> None:
         """Print the rows."""
         prediction, decision = answer.prediction, answer.decision
-        said = (decision.label, f"{decision.probability:.9g}", str(decision.unsure).lower())
+        flags = (str(decision.unsure).lower(), str(prediction.truncated).lower())
+        said = (decision.label, f"{decision.probability:.9g}", *flags)
         if not self.with_clips:
             self._write(str(prediction.path), *said, *(f"{share:.9g}" for share in prediction.probabilities))
             return
         for start, shares in zip(prediction.start_sec, prediction.clip_probabilities, strict=True):
             best = int(shares.argmax())
-            said = (self.labels[best], f"{shares[best]:.9g}", said[2])
+            said = (self.labels[best], f"{shares[best]:.9g}", *flags)
             self._write(str(prediction.path), f"{start:.6f}", *said, *(f"{share:.9g}" for share in shares))
 
     def failed(self, path: Path, sentence: str) -> None:

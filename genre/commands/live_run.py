@@ -69,7 +69,13 @@ class LiveRun:
         self._screen: Screen | None = None
 
     def run(self) -> None:
-        """Listen, show, and at the end write and tell what was heard."""
+        """Listen, show, and at the end write and tell what was heard.
+
+        Raises
+        ------
+        DataError
+            At the end, if the source failed or there was no sound.
+        """
         with ExitStack() as stack:
             self._table = stack.enter_context(_VerdictTable(self._folder / "verdicts.csv", self._classifier.labels))
             raw: Sink = self._pictures.raw
@@ -88,6 +94,7 @@ class LiveRun:
             )
             self._listen(session, stack)
         self._tell(session.books)
+        self._check(session.books)
 
     def _listen(self, session: Session, stack: ExitStack) -> None:
         if self._form == "table" and console.is_terminal:
@@ -99,8 +106,6 @@ class LiveRun:
             )
         with _stopped_by_interrupt(session):
             session.run()
-        if self._source.failure:
-            note(f"note: {self._source.failure}; what was heard until then is kept", style="yellow")
 
     def _on_verdict(self, verdict: Verdict) -> None:
         self._table.add(verdict)
@@ -145,6 +150,15 @@ class LiveRun:
             self._pictures.denoising(self._folder / "denoise.png", self._title)
         for line in self._summary(books):
             note(line)
+
+    def _check(self, books: Books) -> None:
+        failure = self._source.failure.rstrip(".")
+        if failure:
+            raise DataError(f"{failure}; what was heard until then is kept" if books.seconds else failure)
+        if books.loudest_db <= -200:
+            raise DataError(
+                f"no sound came from {self._title}; give another file, or look whether the microphone is muted"
+            )
 
     def _in_words(self, probabilities: NDArray[np.float64] | None) -> str:
         if probabilities is None:

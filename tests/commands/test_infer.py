@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from matplotlib.image import imread
 from running import run_entry_point
 from small_music import tone
 
-from genre.errors import DataError, DeviceError
+from genre.audio.blocks import AudioBlocks
+from genre.errors import AudioError, DataError, DeviceError
 
 ROOT = Path(__file__).parent.parent.parent
 LABELS = ["high", "low", "middle"]
@@ -98,13 +100,24 @@ def test_json_has_one_object_an_input(infer, ckpt: str, music: Path, tmp_path: P
 
 def test_csv_of_files_and_of_clips(infer, ckpt: str, music: Path) -> None:
     table = list(csv.DictReader(io.StringIO(infer(ckpt, str(music / "low"), "format=csv").out)))
-    assert list(table[0]) == ["file", "predicted", "probability", "unsure", *LABELS]
+    assert list(table[0]) == ["file", "predicted", "probability", "unsure", "truncated", *LABELS]
     assert len(table) == 4
     clips = list(csv.DictReader(io.StringIO(infer(ckpt, str(music / "low"), "format=csv", "clips=true").out)))
     assert len(clips) == 8
     assert {row["start_sec"] for row in clips} == {"0.000000", "1.000000"}
     mean = np.mean([float(row["low"]) for row in clips if row["file"] == table[0]["file"]])
     assert float(table[0]["low"]) == pytest.approx(mean, abs=1e-6)
+
+
+def test_a_file_that_ends_early_is_marked(infer, ckpt: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(440, 4.0), 22050)
+    soundfile.write(tmp_path / "b.wav", tone(440, 4.0), 22050)
+    (tmp_path / "b.wav").write_bytes((tmp_path / "b.wav").read_bytes()[: 3 * 22050 * 2])
+    said = rows(infer(ckpt, "a.wav", "b.wav", "format=json").out)
+    assert [row["truncated"] for row in said] == [False, True]
+    for clips in ("false", "true"):
+        table = list(csv.DictReader(io.StringIO(infer(ckpt, "b.wav", "format=csv", f"clips={clips}").out)))
+        assert {row["truncated"] for row in table} == {"true"}
 
 
 def test_table_for_people(infer, ckpt: str, music: Path) -> None:
@@ -331,6 +344,31 @@ def test_a_stream_shorter_than_a_clip_has_no_verdict(infer, ckpt: str, tmp_path:
     assert result.status == 0
     assert result.out == ""
     assert "0.7 s were heard, less than one clip of 1 s" in result.err
+
+
+@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(3 * 22050)], ids=["none", "zeros"])
+def test_a_stream_without_sound_is_an_error(infer, ckpt: str, tmp_path: Path, samples: np.ndarray) -> None:
+    soundfile.write(tmp_path / "song.wav", samples, 22050)
+    result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", "format=json")
+    assert result.status == 1
+    assert result.err.splitlines()[-1].startswith("error: no sound came from song.wav")
+
+
+def test_a_stream_that_breaks_off_is_kept_and_is_an_error(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_blocks: AudioBlocks) -> Iterator[np.ndarray]:
+        yield tone(440, 2.0).astype(np.float32)
+        raise AudioError("song.wav cannot be decoded further.")
+
+    soundfile.write(tmp_path / "song.wav", tone(440, 4.0), 22050)
+    monkeypatch.setattr(AudioBlocks, "__iter__", broken)
+    result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", "format=json")
+    assert result.status == 1
+    assert len(rows(result.out)) == 3
+    assert "kept in live" in result.err
+    last = result.err.splitlines()[-1]
+    assert last == "error: song.wav cannot be decoded further; what was heard until then is kept"
 
 
 def test_interrupt_ends_listening_with_a_summary(ckpt: str, tmp_path: Path) -> None:
