@@ -94,11 +94,17 @@ class VerdictHistory:
         self._hop_sec = hop_sec
         self._window_sec = window_sec
         self._first: float | None = None
+        self._last = 0.0
+        self._known = np.zeros(n_classes)
 
     def add(self, seconds: float, probabilities: NDArray[np.float64]) -> None:
-        """Take the next verdict."""
+        """Take the next verdict; where some were left out, the last one held until then."""
         if self._first is None:
             self._first = seconds
+        else:
+            for _ in range(round((seconds - self._last) / self._hop_sec) - 1):
+                self._overview.add(self._known[:, np.newaxis])
+        self._last, self._known = seconds, probabilities
         self._overview.add(probabilities[:, np.newaxis])
 
     @property

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from genre.commands.pictures import VerdictHistory
 from genre.commands.screen import Screen, bar, clock, meter
 from genre.inference.decision import Thresholds, decide
 from genre.inference.session import Books, Moment
@@ -77,3 +78,11 @@ def test_bars_meters_and_clocks() -> None:
     assert meter(0.0).plain.count("▮") == 30
     assert meter(-30.0).plain.count("▮") == 15
     assert clock(3725) == "62:05"
+
+
+def test_verdicts_that_were_left_out_leave_no_hole_in_the_timeline() -> None:
+    history = VerdictHistory(2, hop_sec=0.5, window_sec=1.0)
+    for seconds, share in ((1.0, 0.2), (1.5, 0.4), (3.0, 0.6)):
+        history.add(seconds, np.array([share, 1 - share]))
+    np.testing.assert_allclose(history.edges, [0, 1, 1.5, 2, 2.5, 3])
+    np.testing.assert_allclose(history.probabilities[:, 0], [0.2, 0.4, 0.4, 0.4, 0.6], atol=1e-6)
