@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genre.audio.blocks import AudioBlocks
 from genre.audio.files import Listing, list_audio, shown
-from genre.audio.health import Extent, Reason, check_extent, check_finite
+from genre.audio.health import MIN_SEC, Extent, Reason, check_extent, check_finite
 from genre.data.clips import ClipSpec
 from genre.errors import AudioError, DataError
 from genre.inference.cutting import ClipCutter
@@ -114,9 +114,11 @@ def predict_file(
         if number % BLOCKS_BETWEEN_RETURNS == 0:
             return_freed_memory()
     check_extent(extent, blocks, name=path)
+    seconds = extent.n_samples / blocks.sample_rate
+    if intake.lead_in and seconds - intake.lead_in / clips.sample_rate < MIN_SEC:
+        raise _too_little(path, seconds, intake.lead_in / clips.sample_rate)
     predict(cutter.push(intake.finish()))
     predict(cutter.finish())
-    seconds = extent.n_samples / blocks.sample_rate
     if not probabilities:
         raise _no_clip(path, seconds, clips, intake.lead_in / clips.sample_rate)
     return FilePrediction(
@@ -145,6 +147,14 @@ def _probabilities(
             f"{shown(path)} holds samples far beyond full scale: export it again.", reason=Reason.NON_FINITE
         )
     return probabilities
+
+
+def _too_little(path: str | os.PathLike[str], seconds: float, lead_in_sec: float) -> AudioError:
+    return AudioError(
+        f"{shown(path)} lasts {seconds:.2f} s, which after {lead_in_sec:g} s of noise is less than {MIN_SEC:g} s: "
+        "give a longer recording, or a smaller denoise.noise_sec.",
+        reason=Reason.TOO_SHORT,
+    )
 
 
 def _no_clip(path: str | os.PathLike[str], seconds: float, clips: ClipSpec, lead_in_sec: float) -> AudioError:

@@ -123,6 +123,16 @@ def test_no_clip_begins_in_a_lead_in(tmp_path: Path) -> None:
     np.testing.assert_allclose(prediction.clip_probabilities, mini_vgg().probabilities(clips), atol=1e-6)
 
 
+@pytest.mark.parametrize("noise_sec", [3.999, 3.6, 5.0])
+def test_a_crumb_after_a_lead_in_is_no_recording(tmp_path: Path, noise_sec: float) -> None:
+    path = write(tmp_path / "a.wav", music(4.0))
+    predictor = mini_vgg()
+    for short in ("pad", "drop"):
+        denoiser = SpectralSubtraction(RATE, noise_sec=noise_sec, n_fft=256, hop_length=64)
+        with pytest.raises(AudioError, match=rf"a\.wav lasts 4\.00 s, which after {noise_sec:g} s of noise is less"):
+            predict_file(path, predictor, denoiser, clips=replace(predictor.clips, short=short))
+
+
 def test_memory_does_not_grow_with_the_length_of_a_file(tmp_path: Path) -> None:
     block = music(60.0)
     path = tmp_path / "long.wav"
