@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 MICROPHONE, STREAM = "mic", "stream:"
 LONGEST_SEC = 24 * 3600.0
-USUAL_RATE = 22050
-"""Rate in Hz at which a microphone is opened, before it is known what the model wants; else it is resampled."""
 
 Load = Callable[[], "tuple[Predictor, Callable[[], Denoiser]]"]
 
@@ -73,12 +71,14 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
     seconds = cfg.live.seconds
     if seconds is not None and (isinstance(seconds, bool | str) or not 0 < seconds <= LONGEST_SEC):
         raise ConfigError(f"live.seconds={seconds} is not a length; give seconds, or null to listen until Ctrl-C")
+    wanted: int | None = None  # before it is known what the model wants, the device's own rate has all there is
     if text == MICROPHONE and seconds is not None:
         find_device(cfg.live.device)  # no countdown to a recording that cannot be made
         loaded = load()
+        wanted = loaded[0].clips.sample_rate
         _count_down(cfg.live.countdown)
         load = lambda: loaded  # noqa: E731
-    with _source(cfg, text) as source:
+    with _source(cfg, text, wanted) as source:
         _run(cfg, source, load, title=_title(text, source))
 
 
@@ -93,9 +93,9 @@ def _run(cfg: DictConfig, source: Source, load: Load, *, title: str) -> None:
     LiveRun(cfg, source, make_denoiser(), LiveClassifier(predictor, settings), title=title).run()
 
 
-def _source(cfg: DictConfig, text: str) -> Source:
+def _source(cfg: DictConfig, text: str, sample_rate: int | None) -> Source:
     if text == MICROPHONE:
-        return Microphone(cfg.live.device, USUAL_RATE)
+        return Microphone(cfg.live.device, sample_rate)
     return FileSource(text.removeprefix(STREAM), real_time=cfg.live.real_time)
 
 
