@@ -48,17 +48,10 @@ class Listing(ABC):
     def __init__(self, labels: Sequence[str], *, with_clips: bool = False) -> None:
         self.labels = labels
         self.with_clips = with_clips
-        self.open()
 
     @abstractmethod
     def add(self, answer: Answer) -> None:
         """Print, or keep, the answer for a file."""
-
-    def open(self) -> None:
-        """Print what comes first."""
-        reconfigure = getattr(sys.stdout, "reconfigure", None)
-        if reconfigure is not None:  # undecodable bytes of a file name are printed as the bytes they were
-            reconfigure(errors="surrogateescape", line_buffering=True)
 
     @abstractmethod
     def failed(self, path: Path, sentence: str) -> None:
@@ -105,11 +98,16 @@ class JsonLines(Listing):
 
 
 class CsvRows(Listing):
-    """One row a file, or one a clip."""
+    """One row a file, or one a clip, below the names of the columns.
 
-    def open(self) -> None:
-        """Print the names of the columns."""
-        super().open()
+    Parameters
+    ----------
+    labels, with_clips
+        See :class:`Listing`.
+    """
+
+    def __init__(self, labels: Sequence[str], *, with_clips: bool = False) -> None:
+        super().__init__(labels, with_clips=with_clips)
         columns = ("file", "start_sec") if self.with_clips else ("file",)
         self._write(*columns, "predicted", "probability", "unsure", "truncated", *self.labels)
 
@@ -149,7 +147,7 @@ class TableListing(Listing):
 
     def __init__(self, labels: Sequence[str], *, with_clips: bool = False, top: int = 3) -> None:
         self._answers: list[Answer] = []
-        self._top = max(1, min(top, len(labels)))
+        self._top = min(top, len(labels))
         super().__init__(labels, with_clips=with_clips)
 
     def add(self, answer: Answer) -> None:
@@ -192,9 +190,36 @@ def open_listing(form: str, labels: Sequence[str], *, top: int, with_clips: bool
         If the format is unknown.
     """
     form = resolved_format(form)
+    take_any_text(form)
     if form == "table":
         return TableListing(labels, with_clips=with_clips, top=top)
     return (JsonLines if form == "json" else CsvRows)(labels, with_clips=with_clips)
+
+
+def take_any_text(form: str) -> None:
+    """Let standard output take any text, whatever its encoding: a table escapes what it cannot show.
+
+    For programs it is UTF-8, and undecodable bytes of a file name are printed as the bytes they were.
+    """
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is None:
+        return
+    if form == "table":
+        reconfigure(errors="backslashreplace", line_buffering=True)
+    else:
+        reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
+
+
+def check_top(top: object) -> None:
+    """Raise unless ``top`` is a number of genres to show.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting.
+    """
+    if not isinstance(top, int) or isinstance(top, bool) or top < 1:
+        raise ConfigError(f"top={top} is not a number of genres; give 1 or more")
 
 
 def resolved_format(form: str) -> str:

@@ -18,6 +18,7 @@ from rich.table import Table
 
 from genre.audio.files import shown
 from genre.commands.console import console, notes
+from genre.commands.listing import take_any_text
 from genre.errors import ConfigError, DeviceError
 from genre.inference.microphone import Microphone, find_device, input_devices
 from genre.inference.sources import FileSource, Source
@@ -43,6 +44,7 @@ def print_devices(form: str) -> None:
     if not devices:
         raise DeviceError("there is no input device; plug in a microphone")
     rows = [(device.number, device.name, device.channels, device.sample_rate, device.is_default) for device in devices]
+    take_any_text(form)
     names = ("number", "name", "channels", "sample_rate", "default")
     if form == "json":
         for row in rows:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from genre.commands.console import console, note
-from genre.commands.listing import resolved_format
+from genre.commands.listing import resolved_format, take_any_text
 from genre.commands.pictures import Pictures, VerdictHistory
 from genre.commands.screen import Screen, clock, headline
 from genre.commands.settings import listed, results_folder, thresholds
@@ -52,6 +52,7 @@ class LiveRun:
         self._seconds: float | None = cfg.live.seconds
         self._thresholds = thresholds(cfg)
         self._form = resolved_format(cfg.format)
+        take_any_text(self._form)
         self._title = title
         self._source = source
         self._classifier = classifier

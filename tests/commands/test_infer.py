@@ -245,6 +245,9 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("ckpt=a.wav", "a.wav"), "a.wav is not a checkpoint"),
         (("CKPT", "empty"), "the folder empty holds nothing to listen to (there is no audio in it)"),
         (("CKPT", "a.wav", "format=jsn"), "did you mean json?"),
+        (("CKPT", "a.wav", "format=table", "top=abc"), "top=abc is not a number of genres"),
+        (("CKPT", "a.wav", "format=table", "top=null"), "top=None is not a number of genres"),
+        (("CKPT", "a.wav", "top=0"), "top=0 is not a number of genres"),
         (("CKPT", "a.wav", "plot=timelin"), "did you mean timeline?"),
         (("CKPT", "a.wav", "denoise=beruti"), "did you mean berouti?"),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.flor=1"), "did you mean denoise.floor"),
@@ -273,6 +276,19 @@ def test_one_sentence_for_what_is_wrong(
     assert lines[0].startswith("error: ")
     assert hint in lines[0]
     assert result.out == ""
+
+
+def test_a_name_that_the_encoding_of_the_output_has_not(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "песня.wav", tone(440, 2.0), 22050)
+    for form, shown in (("csv", "песня.wav".encode()), ("table", rb"\u043f\u0435\u0441")):
+        raw = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
+        result = infer(ckpt, "песня.wav", f"format={form}")
+        sys.stdout.flush()
+        assert result.status == 0, result.err
+        assert shown in raw.getvalue()
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(infer, tmp_path: Path) -> None:
