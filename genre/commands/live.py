@@ -69,6 +69,11 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
         ``mic``, or ``stream:`` and a file.
     load
         Returns the model, and what makes a denoiser for it.
+
+    Raises
+    ------
+    GenreError
+        If a setting is wrong, the source cannot be used, or nothing came from it.
     """
     seconds = cfg.live.seconds
     if seconds is not None and (isinstance(seconds, bool | str) or not 0 < seconds <= LONGEST_SEC):
@@ -78,6 +83,7 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
         find_device(cfg.live.device)  # no countdown to a recording that cannot be made
         loaded = load()
         wanted = loaded[0].clips.sample_rate
+        _check_length(seconds, *loaded)
         _count_down(cfg.live.countdown)
         load = lambda: loaded  # noqa: E731
     with _source(cfg, text, wanted) as source:
@@ -86,6 +92,7 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
 
 def _run(cfg: DictConfig, source: Source, load: Load, *, title: str) -> None:
     predictor, make_denoiser = load()
+    _check_length(cfg.live.seconds, predictor, make_denoiser)
     from genre.commands.live_run import LiveRun
     from genre.commands.settings import thresholds
     from genre.inference.stream import LiveClassifier, LiveSettings
@@ -93,6 +100,19 @@ def _run(cfg: DictConfig, source: Source, load: Load, *, title: str) -> None:
     live = cfg.live
     settings = LiveSettings(live.hop_sec, live.memory_sec, live.carry, live.silence_db, thresholds(cfg))
     LiveRun(cfg, source, make_denoiser(), LiveClassifier(predictor, settings), title=title).run()
+
+
+def _check_length(seconds: float | None, predictor: Predictor, make_denoiser: Callable[[], Denoiser]) -> None:
+    """Raise if a recording of so many seconds cannot have a verdict."""
+    lead_in_sec = make_denoiser().lead_in / predictor.clips.sample_rate
+    needed = lead_in_sec + predictor.clips.clip_sec
+    if seconds is None or seconds >= needed - 1 / predictor.clips.sample_rate:
+        return
+    lead_in = f"denoise.noise_sec={lead_in_sec:g} and " if lead_in_sec else ""
+    raise ConfigError(
+        f"live.seconds={seconds:g} is too short for {lead_in}one clip of {predictor.clips.clip_sec:g} s; "
+        f"give at least {needed:g}"
+    )
 
 
 def _source(cfg: DictConfig, text: str, sample_rate: int | None) -> Source:

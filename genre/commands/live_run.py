@@ -135,11 +135,7 @@ class LiveRun:
         """Write the pictures and print the summary."""
         probabilities = books.probabilities
         if not books.n_verdicts:
-            note(
-                f"{books.seconds:.1f} s were heard, less than one clip of {self._classifier.clips.clip_sec:g} s: "
-                "there is no verdict",
-                style="yellow",
-            )
+            note(self._no_verdict(books.seconds), style="yellow")
         else:
             self._pictures.timeline(
                 self._folder / "timeline.png",
@@ -151,6 +147,13 @@ class LiveRun:
             self._pictures.denoising(self._folder / "denoise.png", self._title)
         for line in self._summary(books):
             note(line)
+
+    def _no_verdict(self, seconds: float) -> str:
+        lead_in, window = self._denoiser.lead_in / self._rate, self._classifier.window / self._rate
+        if seconds >= lead_in + window:
+            return f"{seconds:.1f} s were heard, to which the model has no answer: there is no verdict"
+        noise = f"{lead_in:g} s of noise and " if lead_in else ""
+        return f"{seconds:.1f} s were heard, less than {noise}one clip of {window:g} s: there is no verdict"
 
     def _check(self, books: Books) -> None:
         failure = self._source.failure.rstrip(".")

@@ -259,6 +259,11 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("CKPT", "a.wav", "input=mic"), "are listened to alone"),
         (("CKPT", "input=stream:no.wav"), "no.wav does not exist"),
         (("CKPT", "input=stream:a.wav", "live.seconds=0"), "live.seconds=0"),
+        (("CKPT", "input=stream:a.wav", "live.seconds=0.9"), "live.seconds=0.9 is too short for one clip of 1 s"),
+        (
+            ("CKPT", "input=stream:a.wav", "live.seconds=1.4", "denoise=berouti", "denoise.noise_sec=0.5"),
+            "live.seconds=1.4 is too short for denoise.noise_sec=0.5 and one clip of 1 s; give at least 1.5",
+        ),
         (("CKPT", "input=stream:a.wav", "live.hop_sec=0"), "live.hop_sec=0"),
         (("CKPT", "input=stream:a.wav", "live.carry=true"), "live.carry=true needs a cnn_gru"),
         (("CKPT", "export=onx"), "export=onx is unknown"),
@@ -360,6 +365,14 @@ def test_a_stream_shorter_than_a_clip_has_no_verdict(infer, ckpt: str, tmp_path:
     assert result.status == 0
     assert result.out == ""
     assert "0.7 s were heard, less than one clip of 1 s" in result.err
+
+
+def test_a_stream_shorter_than_lead_in_and_clip_has_no_verdict(infer, ckpt: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 1.4), 22050)
+    settings = ("denoise=berouti", "denoise.noise_sec=0.5", "hydra.run.dir=live", "format=json")
+    result = infer(ckpt, "input=stream:song.wav", *settings)
+    assert result.status == 0
+    assert "1.4 s were heard, less than 0.5 s of noise and one clip of 1 s: there is no verdict" in result.err
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(3 * 22050)], ids=["none", "zeros"])

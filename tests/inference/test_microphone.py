@@ -22,7 +22,7 @@ from omegaconf import OmegaConf
 
 from genre.commands import live
 from genre.data.clips import ClipSpec
-from genre.errors import DeviceError
+from genre.errors import ConfigError, DeviceError
 from genre.inference import microphone
 from genre.inference.denoise import NoDenoising
 from genre.inference.microphone import Microphone, find_device, input_devices
@@ -139,6 +139,18 @@ def test_a_microphone_has_the_rate_of_the_model_or_its_own(
     cfg = OmegaConf.create({"live": {"seconds": seconds, "device": None, "countdown": 0}})
     live.listen(cfg, "mic", lambda: (predictor, lambda: NoDenoising(48000)))
     assert opened == [rate]
+
+
+def test_a_recording_too_short_for_a_verdict_is_refused_before_the_countdown(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[float] = []
+    monkeypatch.setattr(live, "_count_down", counted.append)
+    predictor = SimpleNamespace(clips=ClipSpec(clip_sec=3.0, sample_rate=22050))
+    cfg = OmegaConf.create({"live": {"seconds": 2.5, "device": None, "countdown": 3}})
+    with pytest.raises(ConfigError, match=r"live\.seconds=2\.5 is too short for one clip of 3 s; give at least 3"):
+        live.listen(cfg, "mic", lambda: (predictor, lambda: NoDenoising(22050)))
+    assert counted == []
 
 
 def test_channels_are_mixed_where_one_is_refused(portaudio: FakePortAudio) -> None:
