@@ -134,7 +134,7 @@ def _with_progress(files: Sequence[Path]) -> Iterable[Path]:
         yield from files
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("files"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -131,7 +132,7 @@ class CsvRows(Listing):
         """Do nothing: all is printed."""
 
     def _write(self, *cells: str) -> None:
-        csv.writer(sys.stdout, lineterminator="\n").writerow(cells)
+        write_row(sys.stdout, cells)
 
 
 class TableListing(Listing):
@@ -208,6 +209,17 @@ def take_any_text(form: str) -> None:
         reconfigure(errors="backslashreplace", line_buffering=True)
     else:
         reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
+
+
+def write_row(stream: TextIO, cells: Iterable[object]) -> None:
+    r"""Write a row of CSV with the line end ``\n``: told to do so itself, csv may leave a ``\r`` in a cell unquoted.
+
+    >>> write_row(sys.stdout, ["a", "b,c"])
+    a,"b,c"
+    """
+    row = io.StringIO()
+    csv.writer(row).writerow(cells)
+    stream.write(row.getvalue().removesuffix("\r\n") + "\n")
 
 
 def check_top(top: object) -> None:

@@ -5,7 +5,6 @@ Nothing heavy is imported before the sound comes: it is kept while networks and 
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 import time
@@ -18,7 +17,7 @@ from rich.table import Table
 
 from genre.audio.files import shown
 from genre.commands.console import console, notes
-from genre.commands.listing import take_any_text
+from genre.commands.listing import take_any_text, write_row
 from genre.errors import ConfigError, DeviceError
 from genre.inference.microphone import Microphone, find_device, input_devices
 from genre.inference.sources import FileSource, Source
@@ -50,7 +49,8 @@ def print_devices(form: str) -> None:
         for row in rows:
             print(json.dumps(dict(zip(names, row, strict=True))))
     elif form == "csv":
-        csv.writer(sys.stdout, lineterminator="\n").writerows([names, *rows])
+        for cells in (names, *rows):
+            write_row(sys.stdout, cells)
     else:
         table = Table("live.device", "name", "channels", "Hz", "")
         for number, name, channels, rate, is_default in rows:

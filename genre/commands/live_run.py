@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
 import sys
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from genre.commands.console import console, note
-from genre.commands.listing import resolved_format, take_any_text
+from genre.commands.listing import resolved_format, take_any_text, write_row
 from genre.commands.pictures import Pictures, VerdictHistory
 from genre.commands.screen import Screen, clock, headline
 from genre.commands.settings import listed, results_folder, thresholds
@@ -228,8 +227,7 @@ class _VerdictTable:
             self._stream: TextIO = self._path.open("w", encoding="utf-8", newline="")
         except OSError as error:
             raise _unwritable(self._path, error) from error
-        self._writer = csv.writer(self._stream, lineterminator="\n")
-        self._writer.writerow(self._columns)
+        write_row(self._stream, self._columns)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -237,15 +235,14 @@ class _VerdictTable:
 
     def add(self, verdict: Verdict) -> None:
         """Write a verdict."""
-        self._writer.writerow(self._cells(verdict))
+        write_row(self._stream, self._cells(verdict))
 
     def print(self, verdict: Verdict) -> None:
         """Print a verdict on standard output."""
-        writer = csv.writer(sys.stdout, lineterminator="\n")
         if not self._printed_columns:
-            writer.writerow(self._columns)
+            write_row(sys.stdout, self._columns)
             self._printed_columns = True
-        writer.writerow(self._cells(verdict))
+        write_row(sys.stdout, self._cells(verdict))
         sys.stdout.flush()
 
     def _cells(self, verdict: Verdict) -> list[str]:

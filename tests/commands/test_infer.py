@@ -109,6 +109,13 @@ def test_csv_of_files_and_of_clips(infer, ckpt: str, music: Path) -> None:
     assert float(table[0]["low"]) == pytest.approx(mean, abs=1e-6)
 
 
+def test_a_line_end_in_a_name_is_quoted(infer, ckpt: str, tmp_path: Path) -> None:
+    name = "a\rb.wav"
+    soundfile.write(tmp_path / name, tone(440, 2.0), 22050)
+    result = infer(ckpt, name, "format=csv")
+    assert [row["file"] for row in csv.DictReader(io.StringIO(result.out, newline=""))] == [name]
+
+
 def test_a_file_that_ends_early_is_marked(infer, ckpt: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "a.wav", tone(440, 4.0), 22050)
     soundfile.write(tmp_path / "b.wav", tone(440, 4.0), 22050)
@@ -447,6 +454,19 @@ def test_export_of_a_network_and_its_front_end(infer, ckpt: str, tmp_path: Path,
         program = torch.export.load(path).module()(clip)[0]
     ours = rows(infer(ckpt, str(music / "low" / "low.0.0.wav"), "format=json", "clips=true").out)[0]["clips"][0]
     assert program.tolist() == pytest.approx(list(ours["probabilities"].values()), abs=1e-4)
+
+
+def test_an_export_that_fails_its_trial_leaves_an_older_one_alone(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "model.pt2").write_text("older")
+    monkeypatch.setattr("genre.commands.exporting.largest_difference", lambda *_: float("nan"))
+    result = infer(ckpt, "export=torch", "hydra.run.dir=exported")
+    assert result.status == 1
+    assert "the exported program differs" in result.err
+    assert [path.name for path in (tmp_path / "exported").iterdir()] == ["model.pt2"]
+    assert (tmp_path / "exported" / "model.pt2").read_text() == "older"
 
 
 def test_help_is_quick() -> None:

@@ -24,9 +24,9 @@ def verdict(shares: tuple[float, float, float], *, silent: bool = False) -> Verd
     return Verdict(66150, 3.0, probabilities, probabilities, decision, -20.0)
 
 
-def shown(moment: Moment, *, total_sec: float | None = None) -> str:
+def shown(moment: Moment, *, total_sec: float | None = None, title: str = "a song") -> str:
     console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
-    console.print(Screen(console, LABELS, title="a song", window_sec=3.0, total_sec=total_sec).drawn(moment))
+    console.print(Screen(console, LABELS, title=title, window_sec=3.0, total_sec=total_sec).drawn(moment))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -59,6 +59,10 @@ def test_bars_and_the_genre_that_leads() -> None:
 )
 def test_states(now: Moment, hint: str) -> None:
     assert hint in shown(now)
+
+
+def test_a_title_is_shown_as_it_is() -> None:
+    assert "song [bold] [live].wav [/x]" in shown(moment(None), title="song [bold] [live].wav [/x]")
 
 
 def test_time_that_is_left() -> None:
