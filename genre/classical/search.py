@@ -167,7 +167,16 @@ def inner_folds(
         Of the deal.
     leaky
         Deal clips one by one, for a protocol that does so too.
+
+    Raises
+    ------
+    ConfigError
+        If ``n_folds`` is no number of folds, or there is nothing to part.
     """
+    if not isinstance(n_folds, int) or isinstance(n_folds, bool) or n_folds < 0 or n_folds == 1:
+        raise ConfigError(
+            f"search.inner_folds={n_folds} is not a number of folds; give 2 or more, or 0 for the validation side"
+        )
     n_clips = int(table.n_clips.sum())
     group = np.arange(n_clips) if leaky else table.per_clip(group_tracks(table, by_artist=True))
     if n_folds == 0:

@@ -46,6 +46,7 @@ class Files:
         self._form = (cfg.format, cfg.top, cfg.clips)
         self._n_failed = 0
         self._n_done = 0
+        self._n_without_picture = 0
 
     def run(self, inputs: Sequence[str]) -> None:
         """Classify everything and print the answers.
@@ -70,9 +71,11 @@ class Files:
         if self._n_failed:
             total = self._n_failed + self._n_done
             raise DataError(f"{self._n_failed} of {total} inputs could not be used, for the reasons above")
+        if self._n_without_picture:
+            raise DataError(f"{self._n_without_picture} of {self._n_done} files have no picture, for the reasons above")
 
     def _files(self, inputs: Iterable[str]) -> Iterable[Path]:
-        """Yield every file once; what is wrong with a folder is told and counted."""
+        """Yield every file once, those that cannot be decoded too; what is wrong with a folder is told and counted."""
         given = set()
         for text in inputs:
             try:
@@ -82,7 +85,9 @@ class Files:
                     raise
                 self._fail(error)
                 continue
-            for file in found:
+            for folder in found.closed:
+                self._fail(DataError(f"the folder {shown(folder)} may not be listed: change its permissions"))
+            for file in sorted([*found.audio, *found.foreign], key=Path.as_posix):
                 if file not in given:
                     given.add(file)
                     yield file
@@ -105,7 +110,11 @@ class Files:
         self._n_done += 1
         answer = Answer(prediction, decide(prediction.probabilities, self._predictor.labels, self._thresholds))
         listing.add(answer)
-        pictures.of_file(answer, self._predictor.labels, self._folder)
+        try:
+            pictures.of_file(answer, self._predictor.labels, self._folder)
+        except GenreError as error:
+            self._n_without_picture += 1
+            note(f"no picture of {shown(file)}: {str(error).rstrip('.')}", style="red")
 
     def _fail(self, error: GenreError) -> None:
         self._n_failed += 1
@@ -125,7 +134,7 @@ def _with_progress(files: Sequence[Path]) -> Iterable[Path]:
         yield from files
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("files"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from genre.commands.entry import plain_arguments
-from genre.commands.listing import resolved_format
+from genre.commands.listing import check_top, resolved_format
 from genre.commands.live import is_live, listen, print_devices
 from genre.commands.settings import denoiser_maker, listed, results_folder, thresholds, wanted_plots
 from genre.errors import ConfigError, near_names
@@ -56,6 +56,7 @@ def run(cfg: DictConfig) -> None:
 def _check(cfg: DictConfig, inputs: Sequence[str]) -> None:
     """Find what is wrong with the settings before anything takes time."""
     resolved_format(cfg.format)
+    check_top(cfg.top)
     wanted_plots(cfg)
     thresholds(cfg)
     if not listed(cfg, "ckpt"):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from rich.console import Console
 from rich.table import Table
@@ -48,17 +49,10 @@ class Listing(ABC):
     def __init__(self, labels: Sequence[str], *, with_clips: bool = False) -> None:
         self.labels = labels
         self.with_clips = with_clips
-        self.open()
 
     @abstractmethod
     def add(self, answer: Answer) -> None:
         """Print, or keep, the answer for a file."""
-
-    def open(self) -> None:
-        """Print what comes first."""
-        reconfigure = getattr(sys.stdout, "reconfigure", None)
-        if reconfigure is not None:  # undecodable bytes of a file name are printed as the bytes they were
-            reconfigure(errors="surrogateescape", line_buffering=True)
 
     @abstractmethod
     def failed(self, path: Path, sentence: str) -> None:
@@ -84,6 +78,7 @@ class JsonLines(Listing):
             "probabilities": self._by_label(prediction.probabilities),
             "seconds": round(prediction.seconds, 3),
             "n_clips": len(prediction.start_sec),
+            "truncated": prediction.truncated,
         }
         if self.with_clips:
             row["clips"] = [
@@ -104,24 +99,30 @@ class JsonLines(Listing):
 
 
 class CsvRows(Listing):
-    """One row a file, or one a clip."""
+    """One row a file, or one a clip, below the names of the columns.
 
-    def open(self) -> None:
-        """Print the names of the columns."""
-        super().open()
+    Parameters
+    ----------
+    labels, with_clips
+        See :class:`Listing`.
+    """
+
+    def __init__(self, labels: Sequence[str], *, with_clips: bool = False) -> None:
+        super().__init__(labels, with_clips=with_clips)
         columns = ("file", "start_sec") if self.with_clips else ("file",)
-        self._write(*columns, "predicted", "probability", "unsure", *self.labels)
+        self._write(*columns, "predicted", "probability", "unsure", "truncated", *self.labels)
 
     def add(self, answer: Answer) -> None:
         """Print the rows."""
         prediction, decision = answer.prediction, answer.decision
-        said = (decision.label, f"{decision.probability:.9g}", str(decision.unsure).lower())
+        flags = (str(decision.unsure).lower(), str(prediction.truncated).lower())
+        said = (decision.label, f"{decision.probability:.9g}", *flags)
         if not self.with_clips:
             self._write(str(prediction.path), *said, *(f"{share:.9g}" for share in prediction.probabilities))
             return
         for start, shares in zip(prediction.start_sec, prediction.clip_probabilities, strict=True):
             best = int(shares.argmax())
-            said = (self.labels[best], f"{shares[best]:.9g}", said[2])
+            said = (self.labels[best], f"{shares[best]:.9g}", *flags)
             self._write(str(prediction.path), f"{start:.6f}", *said, *(f"{share:.9g}" for share in shares))
 
     def failed(self, path: Path, sentence: str) -> None:
@@ -131,7 +132,7 @@ class CsvRows(Listing):
         """Do nothing: all is printed."""
 
     def _write(self, *cells: str) -> None:
-        csv.writer(sys.stdout, lineterminator="\n").writerow(cells)
+        write_row(sys.stdout, cells)
 
 
 class TableListing(Listing):
@@ -147,7 +148,7 @@ class TableListing(Listing):
 
     def __init__(self, labels: Sequence[str], *, with_clips: bool = False, top: int = 3) -> None:
         self._answers: list[Answer] = []
-        self._top = max(1, min(top, len(labels)))
+        self._top = min(top, len(labels))
         super().__init__(labels, with_clips=with_clips)
 
     def add(self, answer: Answer) -> None:
@@ -190,9 +191,47 @@ def open_listing(form: str, labels: Sequence[str], *, top: int, with_clips: bool
         If the format is unknown.
     """
     form = resolved_format(form)
+    take_any_text(form)
     if form == "table":
         return TableListing(labels, with_clips=with_clips, top=top)
     return (JsonLines if form == "json" else CsvRows)(labels, with_clips=with_clips)
+
+
+def take_any_text(form: str) -> None:
+    """Let standard output take any text, whatever its encoding: a table escapes what it cannot show.
+
+    For programs it is UTF-8, and undecodable bytes of a file name are printed as the bytes they were.
+    """
+    reconfigure = getattr(sys.stdout, "reconfigure", None)
+    if reconfigure is None:
+        return
+    if form == "table":
+        reconfigure(errors="backslashreplace", line_buffering=True)
+    else:
+        reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
+
+
+def write_row(stream: TextIO, cells: Iterable[object]) -> None:
+    r"""Write a row of CSV with the line end ``\n``: told to do so itself, csv may leave a ``\r`` in a cell unquoted.
+
+    >>> write_row(sys.stdout, ["a", "b,c"])
+    a,"b,c"
+    """
+    row = io.StringIO()
+    csv.writer(row).writerow(cells)
+    stream.write(row.getvalue().removesuffix("\r\n") + "\n")
+
+
+def check_top(top: object) -> None:
+    """Raise unless ``top`` is a number of genres to show.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting.
+    """
+    if not isinstance(top, int) or isinstance(top, bool) or top < 1:
+        raise ConfigError(f"top={top} is not a number of genres; give 1 or more")
 
 
 def resolved_format(form: str) -> str:

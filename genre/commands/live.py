@@ -5,7 +5,6 @@ Nothing heavy is imported before the sound comes: it is kept while networks and 
 
 from __future__ import annotations
 
-import csv
 import json
 import sys
 import time
@@ -18,6 +17,7 @@ from rich.table import Table
 
 from genre.audio.files import shown
 from genre.commands.console import console, notes
+from genre.commands.listing import take_any_text, write_row
 from genre.errors import ConfigError, DeviceError
 from genre.inference.microphone import Microphone, find_device, input_devices
 from genre.inference.sources import FileSource, Source
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 MICROPHONE, STREAM = "mic", "stream:"
 LONGEST_SEC = 24 * 3600.0
-USUAL_RATE = 22050
-"""Rate in Hz at which a microphone is opened, before it is known what the model wants; else it is resampled."""
 
 Load = Callable[[], "tuple[Predictor, Callable[[], Denoiser]]"]
 
@@ -45,12 +43,14 @@ def print_devices(form: str) -> None:
     if not devices:
         raise DeviceError("there is no input device; plug in a microphone")
     rows = [(device.number, device.name, device.channels, device.sample_rate, device.is_default) for device in devices]
+    take_any_text(form)
     names = ("number", "name", "channels", "sample_rate", "default")
     if form == "json":
         for row in rows:
             print(json.dumps(dict(zip(names, row, strict=True))))
     elif form == "csv":
-        csv.writer(sys.stdout, lineterminator="\n").writerows([names, *rows])
+        for cells in (names, *rows):
+            write_row(sys.stdout, cells)
     else:
         table = Table("live.device", "name", "channels", "Hz", "")
         for number, name, channels, rate, is_default in rows:
@@ -69,21 +69,30 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
         ``mic``, or ``stream:`` and a file.
     load
         Returns the model, and what makes a denoiser for it.
+
+    Raises
+    ------
+    GenreError
+        If a setting is wrong, the source cannot be used, or nothing came from it.
     """
     seconds = cfg.live.seconds
     if seconds is not None and (isinstance(seconds, bool | str) or not 0 < seconds <= LONGEST_SEC):
         raise ConfigError(f"live.seconds={seconds} is not a length; give seconds, or null to listen until Ctrl-C")
+    wanted: int | None = None  # before it is known what the model wants, the device's own rate has all there is
     if text == MICROPHONE and seconds is not None:
         find_device(cfg.live.device)  # no countdown to a recording that cannot be made
         loaded = load()
+        wanted = loaded[0].clips.sample_rate
+        _check_length(seconds, *loaded)
         _count_down(cfg.live.countdown)
         load = lambda: loaded  # noqa: E731
-    with _source(cfg, text) as source:
+    with _source(cfg, text, wanted) as source:
         _run(cfg, source, load, title=_title(text, source))
 
 
 def _run(cfg: DictConfig, source: Source, load: Load, *, title: str) -> None:
     predictor, make_denoiser = load()
+    _check_length(cfg.live.seconds, predictor, make_denoiser)
     from genre.commands.live_run import LiveRun
     from genre.commands.settings import thresholds
     from genre.inference.stream import LiveClassifier, LiveSettings
@@ -93,9 +102,22 @@ def _run(cfg: DictConfig, source: Source, load: Load, *, title: str) -> None:
     LiveRun(cfg, source, make_denoiser(), LiveClassifier(predictor, settings), title=title).run()
 
 
-def _source(cfg: DictConfig, text: str) -> Source:
+def _check_length(seconds: float | None, predictor: Predictor, make_denoiser: Callable[[], Denoiser]) -> None:
+    """Raise if a recording of so many seconds cannot have a verdict."""
+    lead_in_sec = make_denoiser().lead_in / predictor.clips.sample_rate
+    needed = lead_in_sec + predictor.clips.clip_sec
+    if seconds is None or seconds >= needed - 1 / predictor.clips.sample_rate:
+        return
+    lead_in = f"denoise.noise_sec={lead_in_sec:g} and " if lead_in_sec else ""
+    raise ConfigError(
+        f"live.seconds={seconds:g} is too short for {lead_in}one clip of {predictor.clips.clip_sec:g} s; "
+        f"give at least {needed:g}"
+    )
+
+
+def _source(cfg: DictConfig, text: str, sample_rate: int | None) -> Source:
     if text == MICROPHONE:
-        return Microphone(cfg.live.device, USUAL_RATE)
+        return Microphone(cfg.live.device, sample_rate)
     return FileSource(text.removeprefix(STREAM), real_time=cfg.live.real_time)
 
 

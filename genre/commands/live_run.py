@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
 import sys
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from genre.commands.console import console, note
-from genre.commands.listing import resolved_format
+from genre.commands.listing import resolved_format, take_any_text, write_row
 from genre.commands.pictures import Pictures, VerdictHistory
 from genre.commands.screen import Screen, clock, headline
 from genre.commands.settings import listed, results_folder, thresholds
@@ -52,6 +51,7 @@ class LiveRun:
         self._seconds: float | None = cfg.live.seconds
         self._thresholds = thresholds(cfg)
         self._form = resolved_format(cfg.format)
+        take_any_text(self._form)
         self._title = title
         self._source = source
         self._classifier = classifier
@@ -69,7 +69,13 @@ class LiveRun:
         self._screen: Screen | None = None
 
     def run(self) -> None:
-        """Listen, show, and at the end write and tell what was heard."""
+        """Listen, show, and at the end write and tell what was heard.
+
+        Raises
+        ------
+        DataError
+            At the end, if the source failed or there was no sound.
+        """
         with ExitStack() as stack:
             self._table = stack.enter_context(_VerdictTable(self._folder / "verdicts.csv", self._classifier.labels))
             raw: Sink = self._pictures.raw
@@ -88,6 +94,7 @@ class LiveRun:
             )
             self._listen(session, stack)
         self._tell(session.books)
+        self._check(session.books)
 
     def _listen(self, session: Session, stack: ExitStack) -> None:
         if self._form == "table" and console.is_terminal:
@@ -99,8 +106,6 @@ class LiveRun:
             )
         with _stopped_by_interrupt(session):
             session.run()
-        if self._source.failure:
-            note(f"note: {self._source.failure}; what was heard until then is kept", style="yellow")
 
     def _on_verdict(self, verdict: Verdict) -> None:
         self._table.add(verdict)
@@ -129,11 +134,7 @@ class LiveRun:
         """Write the pictures and print the summary."""
         probabilities = books.probabilities
         if not books.n_verdicts:
-            note(
-                f"{books.seconds:.1f} s were heard, less than one clip of {self._classifier.clips.clip_sec:g} s: "
-                "there is no verdict",
-                style="yellow",
-            )
+            note(self._no_verdict(books.seconds), style="yellow")
         else:
             self._pictures.timeline(
                 self._folder / "timeline.png",
@@ -145,6 +146,22 @@ class LiveRun:
             self._pictures.denoising(self._folder / "denoise.png", self._title)
         for line in self._summary(books):
             note(line)
+
+    def _no_verdict(self, seconds: float) -> str:
+        lead_in, window = self._denoiser.lead_in / self._rate, self._classifier.window / self._rate
+        if seconds >= lead_in + window:
+            return f"{seconds:.1f} s were heard, to which the model has no answer: there is no verdict"
+        noise = f"{lead_in:g} s of noise and " if lead_in else ""
+        return f"{seconds:.1f} s were heard, less than {noise}one clip of {window:g} s: there is no verdict"
+
+    def _check(self, books: Books) -> None:
+        failure = self._source.failure.rstrip(".")
+        if failure:
+            raise DataError(f"{failure}; what was heard until then is kept" if books.seconds else failure)
+        if books.loudest_db <= -200:
+            raise DataError(
+                f"no sound came from {self._title}; give another file, or look whether the microphone is muted"
+            )
 
     def _in_words(self, probabilities: NDArray[np.float64] | None) -> str:
         if probabilities is None:
@@ -210,8 +227,7 @@ class _VerdictTable:
             self._stream: TextIO = self._path.open("w", encoding="utf-8", newline="")
         except OSError as error:
             raise _unwritable(self._path, error) from error
-        self._writer = csv.writer(self._stream, lineterminator="\n")
-        self._writer.writerow(self._columns)
+        write_row(self._stream, self._columns)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -219,15 +235,14 @@ class _VerdictTable:
 
     def add(self, verdict: Verdict) -> None:
         """Write a verdict."""
-        self._writer.writerow(self._cells(verdict))
+        write_row(self._stream, self._cells(verdict))
 
     def print(self, verdict: Verdict) -> None:
         """Print a verdict on standard output."""
-        writer = csv.writer(sys.stdout, lineterminator="\n")
         if not self._printed_columns:
-            writer.writerow(self._columns)
+            write_row(sys.stdout, self._columns)
             self._printed_columns = True
-        writer.writerow(self._cells(verdict))
+        write_row(sys.stdout, self._cells(verdict))
         sys.stdout.flush()
 
     def _cells(self, verdict: Verdict) -> list[str]:

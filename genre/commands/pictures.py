@@ -14,6 +14,9 @@ from genre.evaluation.canvas import save_png
 from genre.evaluation.timeline import Spectrogram, Timeline, denoise_figure, timeline_figure
 from genre.inference.frames import Overview, SpectrogramOverview
 
+LONGEST_STEM = 200
+"""Bytes of a file's name that its pictures are called by; with what is added, file systems take no more than 255."""
+
 
 class Pictures:
     """Looks at the sound before and after denoising.
@@ -91,11 +94,17 @@ class VerdictHistory:
         self._hop_sec = hop_sec
         self._window_sec = window_sec
         self._first: float | None = None
+        self._last = 0.0
+        self._known = np.zeros(n_classes)
 
     def add(self, seconds: float, probabilities: NDArray[np.float64]) -> None:
-        """Take the next verdict."""
+        """Take the next verdict; where some were left out, the last one held until then."""
         if self._first is None:
             self._first = seconds
+        else:
+            for _ in range(round((seconds - self._last) / self._hop_sec) - 1):
+                self._overview.add(self._known[:, np.newaxis])
+        self._last, self._known = seconds, probabilities
         self._overview.add(probabilities[:, np.newaxis])
 
     @property
@@ -123,7 +132,7 @@ def _said(answer: Answer) -> str:
 
 def _free_stem(folder: Path, stem: str) -> str:
     """Return a name under which there are no pictures yet: files of two folders may be called the same."""
-    stem = shown(stem)
+    stem = shown(stem).encode()[:LONGEST_STEM].decode(errors="ignore")
     taken = {path.name.partition(".timeline.png")[0].partition(".denoise.png")[0] for path in folder.glob("*.png")}
     number, free = 2, stem
     while free in taken:

@@ -80,7 +80,7 @@ class Screen:
         level = Text.assemble(("level ", "dim"), meter(moment.level_db))
         return Panel(
             Group(head, Text(), bars, Text(), level, self._footer(moment)),
-            title=self._title,
+            title=Text(self._title),
             title_align="left",
             width=64,
         )

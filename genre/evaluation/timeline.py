@@ -23,6 +23,7 @@ SHOWN_DB = 80.0
 """Range of levels that is told apart in a spectrogram."""
 
 MOST_NAMED = 6
+N_COLOURS = 10
 TICKS_HZ = (100, 500, 1000, 2000, 5000, 10000)
 
 
@@ -125,7 +126,10 @@ def _draw_shares(axes: Axes, timeline: Timeline) -> None:
     named = [int(k) for k in np.argsort(-mean, kind="stable")[:MOST_NAMED]]
     shares = [timeline.probabilities[:, k] for k in named]
     names = [plain(timeline.labels[k], 24) for k in named]
-    colours: list[Any] = [_colour(k) for k in named]
+    numbers = (
+        named if len(mean) <= N_COLOURS else range(len(named))
+    )  # a genre has one colour in all pictures, if it can
+    colours: list[Any] = [_colour(number) for number in numbers]
     if len(mean) > len(named):
         shares.append(1 - np.sum(shares, axis=0))
         names.append("all others")
@@ -144,8 +148,8 @@ def _draw_shares(axes: Axes, timeline: Timeline) -> None:
 
 
 def _colour(number: int) -> Any:
-    """Return the colour of a class; the grey among the ten is left to the rest."""
-    return "#2f2f2f" if number % 10 == 7 else matplotlib.colormaps["tab10"](number % 10)
+    """Return one of the ten colours; the grey among them is left to the rest."""
+    return "#2f2f2f" if number == 7 else matplotlib.colormaps["tab10"](number)
 
 
 def _draw_spectrogram(axes: Axes, spectrogram: Spectrogram, *, peak: float) -> Any:

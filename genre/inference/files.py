@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genre.audio.blocks import AudioBlocks
-from genre.audio.files import list_audio, shown
-from genre.audio.health import Extent, Reason, check_extent, check_finite
+from genre.audio.files import Listing, list_audio, shown
+from genre.audio.health import MIN_SEC, Extent, Reason, check_extent, check_finite
 from genre.data.clips import ClipSpec
 from genre.errors import AudioError, DataError
 from genre.inference.cutting import ClipCutter
@@ -114,9 +114,11 @@ def predict_file(
         if number % BLOCKS_BETWEEN_RETURNS == 0:
             return_freed_memory()
     check_extent(extent, blocks, name=path)
+    seconds = extent.n_samples / blocks.sample_rate
+    if intake.lead_in and seconds - intake.lead_in / clips.sample_rate < MIN_SEC:
+        raise _too_little(path, seconds, intake.lead_in / clips.sample_rate)
     predict(cutter.push(intake.finish()))
     predict(cutter.finish())
-    seconds = extent.n_samples / blocks.sample_rate
     if not probabilities:
         raise _no_clip(path, seconds, clips, intake.lead_in / clips.sample_rate)
     return FilePrediction(
@@ -132,13 +134,27 @@ def predict_file(
 def _probabilities(
     predictor: Predictor, batch: NDArray[np.float32], path: str | os.PathLike[str]
 ) -> NDArray[np.float64]:
-    with np.errstate(over="ignore", invalid="ignore"):
-        probabilities = predictor.probabilities(batch)
+    try:
+        with np.errstate(over="ignore", invalid="ignore"):
+            probabilities = predictor.probabilities(batch)
+    except DataError as error:
+        said = str(error).rstrip(".")
+        raise AudioError(
+            f"{shown(path)} cannot be classified ({said}): export it again.", reason=Reason.NON_FINITE
+        ) from error
     if not np.isfinite(probabilities).all():
         raise AudioError(
             f"{shown(path)} holds samples far beyond full scale: export it again.", reason=Reason.NON_FINITE
         )
     return probabilities
+
+
+def _too_little(path: str | os.PathLike[str], seconds: float, lead_in_sec: float) -> AudioError:
+    return AudioError(
+        f"{shown(path)} lasts {seconds:.2f} s, which after {lead_in_sec:g} s of noise is less than {MIN_SEC:g} s: "
+        "give a longer recording, or a smaller denoise.noise_sec.",
+        reason=Reason.TOO_SHORT,
+    )
 
 
 def _no_clip(path: str | os.PathLike[str], seconds: float, clips: ClipSpec, lead_in_sec: float) -> AudioError:
@@ -150,7 +166,7 @@ def _no_clip(path: str | os.PathLike[str], seconds: float, clips: ClipSpec, lead
     )
 
 
-def files_of(path: str | os.PathLike[str]) -> list[Path]:
+def files_of(path: str | os.PathLike[str]) -> Listing:
     """Return the audio files that a path stands for: a folder's, at any depth, or the file itself.
 
     Raises
@@ -160,9 +176,13 @@ def files_of(path: str | os.PathLike[str]) -> list[Path]:
     """
     path = Path(path)
     if not path.is_dir():
-        return [path]
+        return Listing(audio=[path])
     found = list_audio(path)
     if not found.audio:
-        hint = "its audio is in formats that cannot be decoded" if found.foreign else "there is no audio in it"
+        hint = "there is no audio in it"
+        if found.foreign:
+            hint = "its audio is in formats that cannot be decoded"
+        elif found.closed:
+            hint = f"{shown(found.closed[0])} may not be listed"
         raise DataError(f"the folder {shown(path)} holds nothing to listen to ({hint}): give another, or audio files")
-    return found.audio
+    return found

@@ -98,7 +98,7 @@ class Microphone(Source):
     device
         Number or part of the name; ``None`` is the system's choice.
     sample_rate
-        The rate wanted, in Hz.
+        The rate wanted, in Hz; ``None`` is the device's own.
 
     Raises
     ------
@@ -106,14 +106,14 @@ class Microphone(Source):
         If PortAudio is not installed, or there is no such device, or it cannot be opened.
     """
 
-    def __init__(self, device: int | str | None, sample_rate: int) -> None:
+    def __init__(self, device: int | str | None, sample_rate: int | None) -> None:
         self._module = sounddevice()
         chosen = find_device(device)
         self.name = chosen.name
         self._quiet = ExitStack()
         self._is_told_to_stop = False
         with quiet_c_libraries():
-            self._stream, rate = self._open(chosen, sample_rate)
+            self._stream, rate = self._open(chosen, chosen.sample_rate if sample_rate is None else sample_rate)
         super().__init__(rate)
         self._last_sound = 0.0
 

@@ -195,11 +195,20 @@ def _load(path: Path) -> Predictor:
 
 
 def _is_skops(path: Path) -> bool:
-    """Return whether a file is an archive as skops writes it, whatever its name."""
-    if not path.is_file() or not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return "schema.json" in archive.namelist()
+    """Return whether a file is an archive as skops writes it, whatever its name.
+
+    Raises
+    ------
+    CheckpointError
+        If it is an archive whose table of contents cannot be read.
+    """
+    try:
+        if not path.is_file() or not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return "schema.json" in archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged; give another best.ckpt, last.ckpt or model.skops") from error
 
 
 def _clip_text(clips: ClipSpec) -> str:

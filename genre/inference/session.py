@@ -25,6 +25,8 @@ class Books:
     ----------
     seconds
         Sound heard.
+    loudest_db
+        Level of the loudest block of it; -200 for none or for digital silence.
     n_verdicts
         How many there were.
     n_silent, n_unsure
@@ -45,6 +47,7 @@ class Books:
     """
 
     seconds: float = 0.0
+    loudest_db: float = -200.0
     n_verdicts: int = 0
     n_silent: int = 0
     n_unsure: int = 0
@@ -170,6 +173,7 @@ class Session:
         if len(samples):
             self._n_in += len(samples)
             self._level = level_db(samples)
+            self.books.loudest_db = max(self.books.loudest_db, self._level)
             self.books.seconds = self._n_in / self._source.sample_rate
             self._listen(lambda: self._intake.push(samples))
         self._show()

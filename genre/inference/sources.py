@@ -19,6 +19,9 @@ from genre.inference.ring import RingBuffer
 BUFFER_SEC = 30.0
 """Sound that waits at most until it is looked at: it may come while a model is still being loaded."""
 
+LOUDEST = 1e5
+"""Largest sample that is passed on, 100 dB above full scale: what a model computes of it stays finite."""
+
 
 class Source(ABC):
     """Sound that comes by itself, from a thread that writes into a ring buffer.
@@ -55,10 +58,13 @@ class Source(ABC):
         """End; what has come can still be read."""
 
     def read(self, timeout: float = 0.1) -> NDArray[np.float32] | None:
-        """Return the sound that has come, perhaps none yet, shape (n,); ``None`` when there will be no more."""
+        """Return the sound that has come, perhaps none yet, shape (n,); ``None`` when there will be no more.
+
+        It is :func:`believable`, whatever came.
+        """
         ended = self.ring.closed
         samples = self.ring.read(timeout)
-        return None if ended and not len(samples) else samples
+        return None if ended and not len(samples) else believable(samples)
 
     def __enter__(self) -> Self:
         self.start()
@@ -109,9 +115,8 @@ class FileSource(Source):
         try:
             began, played = time.perf_counter(), 0
             for decoded in self._blocks:
-                finite = np.nan_to_num(decoded)
-                for first in range(0, len(finite), self._block):
-                    block = finite[first : first + self._block]
+                for first in range(0, len(decoded), self._block):
+                    block = decoded[first : first + self._block]
                     played += len(block)
                     if not self._write(block, began + played / self.sample_rate):
                         return
@@ -130,3 +135,13 @@ class FileSource(Source):
         if not self._stopped.is_set():
             self.ring.write(block)
         return not self._stopped.is_set()
+
+
+def believable(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return samples with silence in place of what is no number, and none above :data:`LOUDEST`.
+
+    >>> believable(np.array([0.5, np.nan, -np.inf, 1e30], np.float32)).tolist()
+    [0.5, 0.0, 0.0, 100000.0]
+    """
+    finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.clip(finite, -LOUDEST, LOUDEST, out=finite)

@@ -48,11 +48,14 @@ class Heard:
         Of the genres.
     level_db
         Root mean square of the samples since it spoke last (or of the first window), in dB of full scale.
+    is_new
+        Whether it rests on nothing that was to be forgotten.
     """
 
     end: int
     probabilities: NDArray[np.float64]
     level_db: float
+    is_new: bool = True
 
 
 class Listener(ABC):
@@ -77,7 +80,7 @@ class Listener(ABC):
 
     @abstractmethod
     def forget(self) -> None:
-        """Let go of what was heard, apart from the samples of the next window."""
+        """Let go of what was heard up to the answer that was given last."""
 
 
 class WindowListener(Listener):
@@ -96,6 +99,8 @@ class WindowListener(Listener):
         super().__init__(spec.length, spec.hop)
         self._predictor = predictor
         self._cutter = ClipCutter(spec)
+        self._end = 0
+        self._forgotten = 0
 
     def push(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
         """Take some more samples and give one answer for every window that is whole now."""
@@ -104,10 +109,13 @@ class WindowListener(Listener):
             some = np.ascontiguousarray(windows[first : first + WINDOWS_AT_ONCE])
             answers = self._predictor.probabilities(some)
             for window, start, answer in zip(some, starts[first:], answers, strict=False):
-                yield Heard(int(start) + self.window, answer, level_db(window if start == 0 else window[-self.hop :]))
+                self._end = int(start) + self.window
+                level = level_db(window if start == 0 else window[-self.hop :])
+                yield Heard(self._end, answer, level, is_new=int(start) >= self._forgotten)
 
     def forget(self) -> None:
-        """Do nothing: each window stands by itself."""
+        """Let go of what was heard: windows that begin before now are no longer new."""
+        self._forgotten = self._end
 
 
 class CarriedListener(Listener):
@@ -319,22 +327,32 @@ class LiveClassifier:
 
     def push(self, samples: NDArray[np.float32]) -> list[Verdict]:
         """Take some more samples, shape (n,), and return the verdicts that are due."""
-        return [self._verdict(heard) for heard in self._listener.push(samples)]
+        verdicts = (self._verdict(heard) for heard in self._listener.push(samples))
+        return [verdict for verdict in verdicts if verdict is not None]
 
-    def _verdict(self, heard: Heard) -> Verdict:
-        decision = None
+    def _verdict(self, heard: Heard) -> Verdict | None:
+        """Return what there is to show; ``None`` where the model has no answer to sound, or none to new sound alone."""
+        decision, window = None, heard.probabilities
+        if not np.isfinite(window).all():
+            self._forget()
+            window = self._unknown
         if heard.level_db < self._settings.silence_db:
             self._silent_samples += self._listener.hop
             if self._silent_samples >= SILENCE_SEC * self.clips.sample_rate:
-                self._smoothing.forget()
-                self._listener.forget()
-                self._smoothed = self._unknown
+                self._forget()
         else:
             self._silent_samples = 0
-            self._smoothed = self._smoothing(heard.probabilities)
+            if window is self._unknown or not heard.is_new:
+                return None
+            self._smoothed = self._smoothing(window)
             decision = decide(self._smoothed, self.labels, self._settings.thresholds)
         seconds = heard.end / self.clips.sample_rate
-        return Verdict(heard.end, seconds, heard.probabilities, self._smoothed, decision, heard.level_db)
+        return Verdict(heard.end, seconds, window, self._smoothed, decision, heard.level_db)
+
+    def _forget(self) -> None:
+        self._smoothing.forget()
+        self._listener.forget()
+        self._smoothed = self._unknown
 
 
 def level_db(samples: NDArray[np.float32]) -> float:

@@ -43,7 +43,7 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         raise CheckpointError(
             f"{path} holds objects that could run code, so it is not opened; use a checkpoint written by train.py"
         ) from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"{path} is damaged; give another best.ckpt or last.ckpt") from error
     if not isinstance(checkpoint, dict) or "genre" not in checkpoint or "state_dict" not in checkpoint:
         raise CheckpointError(f"{path} is not a checkpoint of this project; give the best.ckpt or last.ckpt of a run")

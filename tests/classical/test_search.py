@@ -200,6 +200,12 @@ def test_inner_folds_of_a_leaky_protocol_leak_too() -> None:
     assert set(tracks[folds[0][0]]) & set(tracks[folds[0][1]])
 
 
+@pytest.mark.parametrize("n_folds", ["abc", None, 2.5, True, 1, -1])
+def test_what_is_no_number_of_inner_folds(n_folds) -> None:
+    with pytest.raises(ConfigError, match=rf"search\.inner_folds={n_folds} is not a number of folds"):
+        inner_folds(table(), np.arange(72), n_folds=n_folds, seed=0, leaky=False)
+
+
 def test_no_inner_folds_without_two_groups() -> None:
     assert inner_folds(table(), np.arange(6), n_folds=0, seed=0, leaky=False)[0] == []
     with pytest.raises(ConfigError, match=r"search\.inner_folds=0"):

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from matplotlib.image import imread
 from running import run_entry_point
 from small_music import tone
 
-from genre.errors import DeviceError
+from genre.audio.blocks import AudioBlocks
+from genre.errors import AudioError, DataError, DeviceError
 
 ROOT = Path(__file__).parent.parent.parent
 LABELS = ["high", "low", "middle"]
@@ -98,13 +100,31 @@ def test_json_has_one_object_an_input(infer, ckpt: str, music: Path, tmp_path: P
 
 def test_csv_of_files_and_of_clips(infer, ckpt: str, music: Path) -> None:
     table = list(csv.DictReader(io.StringIO(infer(ckpt, str(music / "low"), "format=csv").out)))
-    assert list(table[0]) == ["file", "predicted", "probability", "unsure", *LABELS]
+    assert list(table[0]) == ["file", "predicted", "probability", "unsure", "truncated", *LABELS]
     assert len(table) == 4
     clips = list(csv.DictReader(io.StringIO(infer(ckpt, str(music / "low"), "format=csv", "clips=true").out)))
     assert len(clips) == 8
     assert {row["start_sec"] for row in clips} == {"0.000000", "1.000000"}
     mean = np.mean([float(row["low"]) for row in clips if row["file"] == table[0]["file"]])
     assert float(table[0]["low"]) == pytest.approx(mean, abs=1e-6)
+
+
+def test_a_line_end_in_a_name_is_quoted(infer, ckpt: str, tmp_path: Path) -> None:
+    name = "a\rb.wav"
+    soundfile.write(tmp_path / name, tone(440, 2.0), 22050)
+    result = infer(ckpt, name, "format=csv")
+    assert [row["file"] for row in csv.DictReader(io.StringIO(result.out, newline=""))] == [name]
+
+
+def test_a_file_that_ends_early_is_marked(infer, ckpt: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(440, 4.0), 22050)
+    soundfile.write(tmp_path / "b.wav", tone(440, 4.0), 22050)
+    (tmp_path / "b.wav").write_bytes((tmp_path / "b.wav").read_bytes()[: 3 * 22050 * 2])
+    said = rows(infer(ckpt, "a.wav", "b.wav", "format=json").out)
+    assert [row["truncated"] for row in said] == [False, True]
+    for clips in ("false", "true"):
+        table = list(csv.DictReader(io.StringIO(infer(ckpt, "b.wav", "format=csv", f"clips={clips}").out)))
+        assert {row["truncated"] for row in table} == {"true"}
 
 
 def test_table_for_people(infer, ckpt: str, music: Path) -> None:
@@ -130,6 +150,34 @@ def test_bad_files_are_reported_and_the_others_heard(infer, ckpt: str, music: Pa
     assert result.err.splitlines()[-1] == "error: 3 of 4 inputs could not be used, for the reasons above"
 
 
+def test_what_looks_like_audio_in_a_folder_is_named_and_counted(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "folder"
+    (folder / "locked").mkdir(parents=True)
+    soundfile.write(folder / "b.wav", tone(440, 2.0), 22050)
+    (folder / "a.m4a").write_bytes(b"\0\0\0 ftypM4A " + bytes(100))
+    for name in ("tracks.csv", "cover.jpg", "notes.txt", ".hidden.m4a"):
+        (folder / name).write_text("no music")
+    listdir = os.listdir
+
+    def refuse(path: Path) -> list[str]:
+        if Path(path).name == "locked":
+            raise PermissionError(13, "Permission denied")
+        return listdir(path)
+
+    monkeypatch.setattr("genre.audio.files.os.listdir", refuse)
+    result = infer(ckpt, "folder", "format=json")
+    assert result.status == 1
+    bad, good = rows(result.out)
+    assert "looks like MP4 or AAC" in bad["error"]
+    assert good["file"] == "folder/b.wav"
+    first, second, last = result.err.splitlines()
+    assert first == "skipped: the folder folder/locked may not be listed: change its permissions"
+    assert second.startswith("skipped: folder/a.m4a cannot be decoded")
+    assert last == "error: 2 of 3 inputs could not be used, for the reasons above"
+
+
 def test_several_checkpoints_are_averaged(infer, runs: dict[str, Path], music: Path) -> None:
     file = str(music / "low" / "low.0.0.wav")
     paths = [str(run / "best.ckpt") for run in runs.values()]
@@ -151,6 +199,32 @@ def test_pictures(infer, ckpt: str, music: Path, tmp_path: Path) -> None:
     assert names == {f"{stem}.0.0.{kind}.png" for stem in ("low", "high") for kind in ("timeline", "denoise")}
     for name in names:
         assert imread(tmp_path / "pictures" / name).std() > 0.05
+
+
+def test_pictures_of_files_with_long_names_that_begin_alike(infer, ckpt: str, tmp_path: Path) -> None:
+    for last in "ая":
+        soundfile.write(tmp_path / f"{'ж' * 117}{last}.wav", tone(440, 2.0), 22050)
+    result = infer(ckpt, str(tmp_path), "plot=timeline", "hydra.run.dir=pictures", "format=json")
+    assert result.status == 0, result.err
+    names = sorted(path.name for path in (tmp_path / "pictures").iterdir())
+    assert names == [f"{'ж' * 100} (2).timeline.png", f"{'ж' * 100}.timeline.png"]
+
+
+def test_a_picture_that_cannot_be_written_does_not_stop_the_others(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", tone(440, 2.0), 22050)
+
+    def full(_figure: object, path: Path) -> None:
+        raise DataError(f"cannot write {path}: free some space")
+
+    monkeypatch.setattr("genre.commands.pictures.save_png", full)
+    result = infer(ckpt, "a.wav", "b.wav", "plot=timeline", "hydra.run.dir=pictures", "format=json")
+    assert result.status == 1
+    assert len(rows(result.out)) == 2
+    assert "no picture of b.wav: cannot write" in result.err
+    assert result.err.splitlines()[-1] == "error: 2 of 2 files have no picture, for the reasons above"
 
 
 def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ckpt: str, tmp_path: Path) -> None:
@@ -178,6 +252,9 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("ckpt=a.wav", "a.wav"), "a.wav is not a checkpoint"),
         (("CKPT", "empty"), "the folder empty holds nothing to listen to (there is no audio in it)"),
         (("CKPT", "a.wav", "format=jsn"), "did you mean json?"),
+        (("CKPT", "a.wav", "format=table", "top=abc"), "top=abc is not a number of genres"),
+        (("CKPT", "a.wav", "format=table", "top=null"), "top=None is not a number of genres"),
+        (("CKPT", "a.wav", "top=0"), "top=0 is not a number of genres"),
         (("CKPT", "a.wav", "plot=timelin"), "did you mean timeline?"),
         (("CKPT", "a.wav", "denoise=beruti"), "did you mean berouti?"),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.flor=1"), "did you mean denoise.floor"),
@@ -189,6 +266,11 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("CKPT", "a.wav", "input=mic"), "are listened to alone"),
         (("CKPT", "input=stream:no.wav"), "no.wav does not exist"),
         (("CKPT", "input=stream:a.wav", "live.seconds=0"), "live.seconds=0"),
+        (("CKPT", "input=stream:a.wav", "live.seconds=0.9"), "live.seconds=0.9 is too short for one clip of 1 s"),
+        (
+            ("CKPT", "input=stream:a.wav", "live.seconds=1.4", "denoise=berouti", "denoise.noise_sec=0.5"),
+            "live.seconds=1.4 is too short for denoise.noise_sec=0.5 and one clip of 1 s; give at least 1.5",
+        ),
         (("CKPT", "input=stream:a.wav", "live.hop_sec=0"), "live.hop_sec=0"),
         (("CKPT", "input=stream:a.wav", "live.carry=true"), "live.carry=true needs a cnn_gru"),
         (("CKPT", "export=onx"), "export=onx is unknown"),
@@ -206,6 +288,19 @@ def test_one_sentence_for_what_is_wrong(
     assert lines[0].startswith("error: ")
     assert hint in lines[0]
     assert result.out == ""
+
+
+def test_a_name_that_the_encoding_of_the_output_has_not(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "песня.wav", tone(440, 2.0), 22050)
+    for form, shown in (("csv", "песня.wav".encode()), ("table", rb"\u043f\u0435\u0441")):
+        raw = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding="latin-1"))
+        result = infer(ckpt, "песня.wav", f"format={form}")
+        sys.stdout.flush()
+        assert result.status == 0, result.err
+        assert shown in raw.getvalue()
 
 
 def test_a_checkpoint_that_would_run_code_is_refused(infer, tmp_path: Path) -> None:
@@ -279,6 +374,39 @@ def test_a_stream_shorter_than_a_clip_has_no_verdict(infer, ckpt: str, tmp_path:
     assert "0.7 s were heard, less than one clip of 1 s" in result.err
 
 
+def test_a_stream_shorter_than_lead_in_and_clip_has_no_verdict(infer, ckpt: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 1.4), 22050)
+    settings = ("denoise=berouti", "denoise.noise_sec=0.5", "hydra.run.dir=live", "format=json")
+    result = infer(ckpt, "input=stream:song.wav", *settings)
+    assert result.status == 0
+    assert "1.4 s were heard, less than 0.5 s of noise and one clip of 1 s: there is no verdict" in result.err
+
+
+@pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(3 * 22050)], ids=["none", "zeros"])
+def test_a_stream_without_sound_is_an_error(infer, ckpt: str, tmp_path: Path, samples: np.ndarray) -> None:
+    soundfile.write(tmp_path / "song.wav", samples, 22050)
+    result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", "format=json")
+    assert result.status == 1
+    assert result.err.splitlines()[-1].startswith("error: no sound came from song.wav")
+
+
+def test_a_stream_that_breaks_off_is_kept_and_is_an_error(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_blocks: AudioBlocks) -> Iterator[np.ndarray]:
+        yield tone(440, 2.0).astype(np.float32)
+        raise AudioError("song.wav cannot be decoded further.")
+
+    soundfile.write(tmp_path / "song.wav", tone(440, 4.0), 22050)
+    monkeypatch.setattr(AudioBlocks, "__iter__", broken)
+    result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", "format=json")
+    assert result.status == 1
+    assert len(rows(result.out)) == 3
+    assert "kept in live" in result.err
+    last = result.err.splitlines()[-1]
+    assert last == "error: song.wav cannot be decoded further; what was heard until then is kept"
+
+
 def test_interrupt_ends_listening_with_a_summary(ckpt: str, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "song.wav", tone(440, 900.0, 8000), 8000)  # longer than a slow start takes
     command = [
@@ -326,6 +454,19 @@ def test_export_of_a_network_and_its_front_end(infer, ckpt: str, tmp_path: Path,
         program = torch.export.load(path).module()(clip)[0]
     ours = rows(infer(ckpt, str(music / "low" / "low.0.0.wav"), "format=json", "clips=true").out)[0]["clips"][0]
     assert program.tolist() == pytest.approx(list(ours["probabilities"].values()), abs=1e-4)
+
+
+def test_an_export_that_fails_its_trial_leaves_an_older_one_alone(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "exported").mkdir()
+    (tmp_path / "exported" / "model.pt2").write_text("older")
+    monkeypatch.setattr("genre.commands.exporting.largest_difference", lambda *_: float("nan"))
+    result = infer(ckpt, "export=torch", "hydra.run.dir=exported")
+    assert result.status == 1
+    assert "the exported program differs" in result.err
+    assert [path.name for path in (tmp_path / "exported").iterdir()] == ["model.pt2"]
+    assert (tmp_path / "exported" / "model.pt2").read_text() == "older"
 
 
 def test_help_is_quick() -> None:

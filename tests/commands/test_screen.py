@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
+from genre.commands.pictures import VerdictHistory
 from genre.commands.screen import Screen, bar, clock, meter
 from genre.inference.decision import Thresholds, decide
 from genre.inference.session import Books, Moment
@@ -23,9 +24,9 @@ def verdict(shares: tuple[float, float, float], *, silent: bool = False) -> Verd
     return Verdict(66150, 3.0, probabilities, probabilities, decision, -20.0)
 
 
-def shown(moment: Moment, *, total_sec: float | None = None) -> str:
+def shown(moment: Moment, *, total_sec: float | None = None, title: str = "a song") -> str:
     console = Console(file=io.StringIO(), width=100, force_terminal=True, color_system=None)
-    console.print(Screen(console, LABELS, title="a song", window_sec=3.0, total_sec=total_sec).drawn(moment))
+    console.print(Screen(console, LABELS, title=title, window_sec=3.0, total_sec=total_sec).drawn(moment))
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -60,6 +61,10 @@ def test_states(now: Moment, hint: str) -> None:
     assert hint in shown(now)
 
 
+def test_a_title_is_shown_as_it_is() -> None:
+    assert "song [bold] [live].wav [/x]" in shown(moment(None), title="song [bold] [live].wav [/x]")
+
+
 def test_time_that_is_left() -> None:
     assert "8 s left" in shown(moment(None), total_sec=20.0)
 
@@ -77,3 +82,11 @@ def test_bars_meters_and_clocks() -> None:
     assert meter(0.0).plain.count("▮") == 30
     assert meter(-30.0).plain.count("▮") == 15
     assert clock(3725) == "62:05"
+
+
+def test_verdicts_that_were_left_out_leave_no_hole_in_the_timeline() -> None:
+    history = VerdictHistory(2, hop_sec=0.5, window_sec=1.0)
+    for seconds, share in ((1.0, 0.2), (1.5, 0.4), (3.0, 0.6)):
+        history.add(seconds, np.array([share, 1 - share]))
+    np.testing.assert_allclose(history.edges, [0, 1, 1.5, 2, 2.5, 3])
+    np.testing.assert_allclose(history.probabilities[:, 0], [0.2, 0.4, 0.4, 0.4, 0.6], atol=1e-6)

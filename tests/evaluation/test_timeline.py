@@ -54,6 +54,15 @@ def test_few_genres_have_no_rest() -> None:
     assert len(legend.get_texts()) == 3
 
 
+@pytest.mark.parametrize("classes", [10, 23])
+def test_genres_that_are_named_have_a_colour_each(classes: int) -> None:
+    shares = np.full((1, classes), 0.001)
+    shares[0, ::10] = shares[0, 3:7] = 0.1  # the first ones and those that are ten or twenty further on
+    shown = Timeline(np.arange(2.0), shares / shares.sum(), [f"genre {k}" for k in range(classes)])
+    drawn = timeline_figure(shown, spectrogram(), title="a").axes[0].collections
+    assert len({tuple(area.get_facecolor()[0]) for area in drawn}) == 7
+
+
 @pytest.mark.parametrize(("seconds", "first", "last"), [(12.0, "0 s", "12 s"), (7200.0, "0 s", "2:00:00")])
 def test_time_is_written_as_a_clock(seconds: float, first: str, last: str) -> None:
     figure = timeline_figure(timeline(step=seconds / 4), spectrogram(seconds), title="a")

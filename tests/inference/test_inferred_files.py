@@ -89,6 +89,17 @@ def test_a_file_that_is_no_audio(tmp_path: Path) -> None:
         predicted(tmp_path / "b.mp3")
 
 
+def test_a_model_that_refuses_a_clip_says_of_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor = mini_vgg()
+
+    def refuse(clips: np.ndarray) -> np.ndarray:
+        raise DataError("features must be finite numbers")
+
+    monkeypatch.setattr(predictor, "probabilities", refuse)
+    with pytest.raises(AudioError, match=r"a\.wav cannot be classified \(features must be finite numbers\)"):
+        predicted(write(tmp_path / "a.wav", music(2.0)), predictor)
+
+
 def test_a_file_that_ends_early_is_used_as_far_as_it_goes(tmp_path: Path) -> None:
     path = write(tmp_path / "a.wav", music(5.0))
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
@@ -112,6 +123,16 @@ def test_no_clip_begins_in_a_lead_in(tmp_path: Path) -> None:
     np.testing.assert_allclose(prediction.clip_probabilities, mini_vgg().probabilities(clips), atol=1e-6)
 
 
+@pytest.mark.parametrize("noise_sec", [3.999, 3.6, 5.0])
+def test_a_crumb_after_a_lead_in_is_no_recording(tmp_path: Path, noise_sec: float) -> None:
+    path = write(tmp_path / "a.wav", music(4.0))
+    predictor = mini_vgg()
+    for short in ("pad", "drop"):
+        denoiser = SpectralSubtraction(RATE, noise_sec=noise_sec, n_fft=256, hop_length=64)
+        with pytest.raises(AudioError, match=rf"a\.wav lasts 4\.00 s, which after {noise_sec:g} s of noise is less"):
+            predict_file(path, predictor, denoiser, clips=replace(predictor.clips, short=short))
+
+
 def test_memory_does_not_grow_with_the_length_of_a_file(tmp_path: Path) -> None:
     block = music(60.0)
     path = tmp_path / "long.wav"
@@ -133,9 +154,9 @@ def test_files_of_a_folder(tmp_path: Path) -> None:
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
         path.touch()
-    assert [os.path.relpath(path, tmp_path) for path in files_of(tmp_path)] == ["b.wav", "sub/a.flac"]
-    assert files_of(tmp_path / "b.wav") == [tmp_path / "b.wav"]
-    assert files_of(tmp_path / "nowhere") == [tmp_path / "nowhere"]
+    assert [os.path.relpath(path, tmp_path) for path in files_of(tmp_path).audio] == ["b.wav", "sub/a.flac"]
+    assert files_of(tmp_path / "b.wav").audio == [tmp_path / "b.wav"]
+    assert files_of(tmp_path / "nowhere").audio == [tmp_path / "nowhere"]
 
 
 def test_folder_without_audio(tmp_path: Path) -> None:

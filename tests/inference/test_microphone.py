@@ -18,9 +18,13 @@ import numpy as np
 import pytest
 import soundfile
 from listening import music
+from omegaconf import OmegaConf
 
-from genre.errors import DeviceError
+from genre.commands import live
+from genre.data.clips import ClipSpec
+from genre.errors import ConfigError, DeviceError
 from genre.inference import microphone
+from genre.inference.denoise import NoDenoising
 from genre.inference.microphone import Microphone, find_device, input_devices
 
 ROOT = Path(__file__).parent.parent.parent
@@ -122,6 +126,31 @@ def test_what_is_recorded_can_be_read(portaudio: FakePortAudio) -> None:
 
 def test_a_refused_rate_becomes_one_that_the_device_takes(portaudio: FakePortAudio) -> None:
     assert Microphone(None, 16000).sample_rate == 44100
+
+
+@pytest.mark.parametrize(("seconds", "rate"), [(None, 44100), (5.0, 48000)])
+def test_a_microphone_has_the_rate_of_the_model_or_its_own(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch, seconds: float | None, rate: int
+) -> None:
+    portaudio.rates |= {48000}
+    opened: list[int] = []
+    monkeypatch.setattr(live, "_run", lambda _cfg, source, _load, title: opened.append(source.sample_rate))
+    predictor = SimpleNamespace(clips=ClipSpec(clip_sec=1.0, sample_rate=48000))
+    cfg = OmegaConf.create({"live": {"seconds": seconds, "device": None, "countdown": 0}})
+    live.listen(cfg, "mic", lambda: (predictor, lambda: NoDenoising(48000)))
+    assert opened == [rate]
+
+
+def test_a_recording_too_short_for_a_verdict_is_refused_before_the_countdown(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[float] = []
+    monkeypatch.setattr(live, "_count_down", counted.append)
+    predictor = SimpleNamespace(clips=ClipSpec(clip_sec=3.0, sample_rate=22050))
+    cfg = OmegaConf.create({"live": {"seconds": 2.5, "device": None, "countdown": 3}})
+    with pytest.raises(ConfigError, match=r"live\.seconds=2\.5 is too short for one clip of 3 s; give at least 3"):
+        live.listen(cfg, "mic", lambda: (predictor, lambda: NoDenoising(22050)))
+    assert counted == []
 
 
 def test_channels_are_mixed_where_one_is_refused(portaudio: FakePortAudio) -> None:

@@ -13,7 +13,7 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from genre.classical.model import ClassicalModel
+from genre.classical.model import ClassicalModel, load_classical
 from genre.data.clips import ClipSpec
 from genre.errors import CheckpointError
 from genre.features.clips import at_rate
@@ -21,6 +21,7 @@ from genre.features.handcrafted import FEATURE_NAMES, FEATURES_VERSION, handcraf
 from genre.inference import inputs
 from genre.inference.inputs import ClipInputs, Needs, key_of
 from genre.inference.predictor import ClassicalPredictor, DeepPredictor, Ensemble, load_predictor
+from genre.models.registry import load_model
 
 
 @pytest.fixture(scope="module")
@@ -144,3 +145,19 @@ def test_load_predictor_from_checkpoints(tmp_path: Path, clips: np.ndarray) -> N
     assert load_predictor(paths).name == "MiniVGG + CNNGRU"
     with pytest.raises(CheckpointError, match="no model is given"):
         load_predictor([])
+
+
+@pytest.mark.parametrize("name", ["best.ckpt", "model.skops"])
+@pytest.mark.parametrize(("mark", "offset"), [(b"PK\x01\x02", 0), (b"PK\x06\x07", 16)], ids=["contents", "disks"])
+def test_a_model_whose_table_of_contents_is_damaged(tmp_path: Path, name: str, mark: bytes, offset: int) -> None:
+    torch.save({"state_dict": {}}, tmp_path / name)
+    content = bytearray((tmp_path / name).read_bytes())
+    at = content.rindex(mark) + offset
+    content[at : at + 4] = b"XXXX"
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(CheckpointError, match=name):
+        load_predictor([tmp_path / name])
+    with pytest.raises(CheckpointError, match=name):
+        load_model(tmp_path / name)
+    with pytest.raises(CheckpointError, match=name):
+        load_classical(tmp_path / name)

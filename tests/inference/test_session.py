@@ -133,6 +133,18 @@ def test_it_ends_after_so_many_seconds(tmp_path: Path) -> None:
     assert [v.seconds for v in said] == [1, 1.5, 2, 2.5, 3]
 
 
+@pytest.mark.parametrize("make", [mini_vgg, cnn_gru])
+@pytest.mark.parametrize("wrong", [np.inf, np.nan, 3e38])
+def test_a_sample_that_is_no_number_does_no_lasting_harm(tmp_path: Path, make, wrong: float) -> None:
+    path, samples = tmp_path / "a.wav", music(5.0)
+    samples[2 * RATE + 100] = wrong
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    books, said = listened(path, make())
+    assert [verdict.seconds for verdict in said] == list(np.arange(1.0, 5.1, 0.5))
+    assert all(np.isfinite([*verdict.window, *verdict.probabilities, verdict.level_db]).all() for verdict in said)
+    assert np.isfinite(books.probabilities).all()
+
+
 class Given(Source):
     """A source that gives half a second at every look."""
 

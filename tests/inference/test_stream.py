@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import replace
 
@@ -116,12 +117,41 @@ def test_silence_is_said_and_after_a_second_of_it_all_is_forgotten(make) -> None
     head, tail, pause = music(3.0, seed=1), music(3.0, seed=2), np.zeros(3 * RATE, np.float32)
     live = verdicts(LiveClassifier(make(), LiveSettings(hop_sec=0.5)), np.concatenate([head, pause, tail]))
     states = ["silence" if v.decision is None else "sound" for v in live]
-    assert states == ["sound"] * 5 + ["silence"] * 6 + ["sound"] * 6
+    n_last = 6 if make is cnn_gru else 5  # a window that reaches back beyond the silence is not heard
+    assert states == ["sound"] * 5 + ["silence"] * 6 + ["sound"] * n_last
     assert np.ptp(live[10].probabilities) == 0  # nothing is known any more
     assert live[10].state == "silence"
     first = live[11]
     if make is mini_vgg:
         np.testing.assert_array_equal(first.probabilities, first.window)
+
+
+def test_after_silence_no_verdict_rests_on_what_was_before_it() -> None:
+    head, tail, pause = music(6.0, seed=1), music(7.0, seed=2), np.zeros(3 * RATE // 2, np.float32)
+    make = functools.partial(mini_vgg, clip_sec=3.0)
+    settings = LiveSettings(hop_sec=0.5, memory_sec=15.0)
+    live = verdicts(LiveClassifier(make(), settings), np.concatenate([head, pause, tail]))
+    alone = verdicts(LiveClassifier(make(), settings), tail)
+    after = [verdict for verdict in live if verdict.seconds > 7.5]
+    assert [verdict.seconds - 7.5 for verdict in after] == [verdict.seconds for verdict in alone]
+    np.testing.assert_allclose([v.probabilities for v in after], [v.probabilities for v in alone], atol=1e-6)
+    assert [v.seconds for v in live if v.state == "silence"] == [6.5, 7.0, 7.5]
+
+
+def test_an_answer_that_is_no_number_is_no_verdict_and_does_not_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    predictor, samples = mini_vgg(), music(6.0)
+    samples[2 * RATE : 4 * RATE] = 0.5
+    answer = predictor.probabilities
+
+    def probabilities(clips: np.ndarray) -> np.ndarray:
+        broken = (clips == 0.5).any(axis=1)
+        return np.where(broken[:, np.newaxis], np.nan, answer(clips))
+
+    monkeypatch.setattr(predictor, "probabilities", probabilities)
+    live = verdicts(LiveClassifier(predictor, LiveSettings(hop_sec=0.5)), samples)
+    assert all(np.isfinite([*verdict.window, *verdict.probabilities]).all() for verdict in live)
+    assert {1.0, 2.0, 5.5, 6.0} <= {verdict.seconds for verdict in live}
+    assert not {2.5, 3.0, 4.0, 4.5} & {verdict.seconds for verdict in live}
 
 
 def test_unsure_by_probability_and_by_margin() -> None:
