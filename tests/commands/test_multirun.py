@@ -7,16 +7,20 @@ import gc
 import json
 import multiprocessing
 import pickle
+import warnings
 import weakref
 from pathlib import Path
 
 import pytest
+from hydra._internal.callbacks import Callbacks
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 from tensorboard.context import RequestContext
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 
+from genre.commands import entry
+from genre.commands.classical_sweeps import ClassicalSweepReport
 from genre.commands.sweeps import SweepReport, command_number, file_name, job_folder
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1", "logger=none")
@@ -89,6 +93,35 @@ def test_training_sweep_has_a_table_names_failures_and_repeats_nothing(train, mu
     assert "finished earlier with the same settings in mini_vgg_seed1_settings2" in part.out
     assert (folder / "mini_vgg_dropout0.5_settings3" / "best.ckpt").is_file()
     assert not (folder / "mini_vgg_dropout0.4_settings3" / "best.ckpt").exists()
+
+
+def test_a_table_that_cannot_be_written_fails_the_command_and_hides_no_failed_job(train, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    (folder / "leaderboard.md").mkdir(parents=True)  # cannot be replaced by a file
+    result = train("-m", "seed=-1,-2", f"hydra.sweep.dir={folder}", *SMALL)
+    assert result.status == 1
+    jobs, table = [line for line in result.err.splitlines() if line.startswith("error: ")]
+    assert jobs.startswith("error: 2 runs failed (the first, mini_vgg_seed-1: seed=-1 is not a whole number")
+    assert table.startswith(f"error: cannot write {folder / 'leaderboard.md'}")
+
+
+@pytest.mark.parametrize("callback", [SweepReport, ClassicalSweepReport])
+def test_any_error_at_the_end_of_a_multirun_fails_the_command(
+    callback: type[SweepReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("no picture")
+
+    monkeypatch.setattr(entry, "_failures", [])
+    monkeypatch.setattr("genre.evaluation.leaderboard.write_leaderboard", broken)
+    target = f"{callback.__module__}.{callback.__qualname__}"
+    config = OmegaConf.create(
+        {"hydra": {"sweep": {"dir": str(tmp_path)}, "callbacks": {"report": {"_target_": target}}}}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="no picture"):
+            entry.guarded(lambda: Callbacks(config).on_multirun_end(config))
 
 
 def test_tensorboard_shows_a_sweep_as_one_table(train, music: Path, tmp_path: Path) -> None:
