@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
-import re
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from genre.evaluation.files import file_name
 
 if TYPE_CHECKING:
     from genre.errors import GenreError
@@ -33,9 +33,6 @@ NOT_SHAPING = (
     "search.jobs",
 )
 """Settings that may change between two multiruns into one folder without being other settings."""
-
-LONGEST = 150
-"""Characters of a folder's name; file systems take 255 bytes."""
 
 
 class SweepReport(Callback):
@@ -245,20 +242,3 @@ def _write_if_absent(path: Path, text: str) -> None:
             stream.write(text)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def file_name(*parts: object) -> str:
-    """Join parts to a name that may stand in a path and in a command: what ``${file_name:part,part}`` means.
-
-    What may not is replaced by hyphens. So that two different names stay different, a check sum is added where more
-    than the brackets and spaces of a list was replaced, or the name is too long.
-
-    >>> file_name("mini_vgg", "widths[16, 32]", "seed0")
-    'mini_vgg_widths16-32_seed0'
-    """
-    text = "_".join(map(str, parts))
-    plain = re.sub(r"[\[\]{}'\"]", "", text).replace(", ", "-").replace(": ", "-")
-    safe = re.sub(r"[^\w.+-]+", "-", plain).strip("-.")
-    if safe != plain or len(safe) > LONGEST:
-        safe = f"{safe[:LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-    return safe

@@ -21,7 +21,8 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 
 from genre.commands import entry
 from genre.commands.classical_sweeps import ClassicalSweepReport
-from genre.commands.sweeps import SweepReport, command_number, file_name, job_folder
+from genre.commands.sweeps import SweepReport, command_number, job_folder
+from genre.evaluation.files import file_name
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1", "logger=none")
 
@@ -177,10 +178,13 @@ def test_a_job_in_another_process_can_name_its_folder() -> None:
 def test_names_can_be_written_anywhere_and_stay_different() -> None:
     assert file_name("cnn_gru", "widths[16, 32]", "lr0.001", "fold3") == "cnn_gru_widths16-32_lr0.001_fold3"
     assert file_name("seed-1") == "seed-1"
-    paths = [file_name(f"root{path}") for path in ("/a/b", "/a-b", "/a b", "/a/../b", "x" * 300, "x" * 301)]
+    paths = [
+        file_name(f"root{path}")
+        for path in ("/a/b", "/a-b", "/a b", "/a/../b", "x" * 300, "x" * 301, "ж" * 300, "\udcff")
+    ]
     assert len(set(paths)) == len(paths)
     for name in paths:
-        assert len(name) < 200
+        assert len(name.encode()) < 200
         assert "/" not in name
         assert ".." not in name.split("-")[-1]
 
