@@ -57,6 +57,14 @@ DIFFERENCE_COLUMNS = (
     "runs_b",
 )
 
+ON_INTERVALS = (
+    "± is the standard deviation over runs (seeds, folds). The 95 % interval is of the mean track accuracy: over test",
+    "sides (folds; Student's t) where there are several, the seeds of each averaged first, else over the tracks of the",
+    "one side (bootstrap), seeds averaged too. It says runs where predictions.csv is missing: seeds that share a test",
+    "side count as independent then, and it is too narrow.",
+)
+"""Sentences on the columns of a leaderboard, in lines."""
+
 _ON_DIFFERENCES = (
     "",
     "Beside the best: whether a model differs from the best of its table by more than the choice of test tracks can do",
@@ -117,8 +125,7 @@ def markdown(
         rows = [("run", "why"), *((_cell(run.name), _cell(run.fault)) for run in failed)]
         lines += ["## Failed", "", *_aligned(rows, right=False), ""]
     lines += [
-        "± is the standard deviation over runs (seeds, folds). The 95 % interval is of track accuracy: over runs",
-        "(Student's t) where there are several, else over the tracks of the one run (bootstrap).",
+        *ON_INTERVALS,
         *(_ON_DIFFERENCES if differences is not None and differences.pairs else ()),
         "",
     ]

@@ -157,7 +157,7 @@ def evaluate(predictions: Predictions, *, n_bootstrap: int = N_BOOTSTRAP, seed: 
     return Metrics(
         clip_accuracy=float(predictions.correct.mean()),
         track_accuracy=float(tracks.correct.mean()),
-        track_accuracy_ci95=_interval_of_mean(tracks.correct.astype(np.float64), n_bootstrap=n_bootstrap, seed=seed),
+        track_accuracy_ci95=interval_of_mean(tracks.correct.astype(np.float64), n_bootstrap=n_bootstrap, seed=seed),
         macro_f1=macro_f1(confusion_matrix(predictions)),
         ece=reliability(predictions.confidence, predictions.correct).error,
         n_clips=len(predictions),
@@ -243,13 +243,21 @@ def paired_bootstrap(a: Predictions, b: Predictions, *, n_bootstrap: int = N_BOO
     gain = tracks_a.correct.astype(np.float64) - tracks_b.correct
     return Difference(
         difference=float(gain.mean()),
-        ci95=_interval_of_mean(gain, n_bootstrap=n_bootstrap, seed=seed),
+        ci95=interval_of_mean(gain, n_bootstrap=n_bootstrap, seed=seed),
         n_tracks=len(tracks_a),
     )
 
 
-def _interval_of_mean(values: NDArray[np.float64], *, n_bootstrap: int, seed: int) -> tuple[float, float]:
-    """Percentile bootstrap interval (95 %) of the mean of ``values``, shape (n,)."""
+def interval_of_mean(
+    values: NDArray[np.float64], *, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0
+) -> tuple[float, float]:
+    """Percentile bootstrap interval (95 %) of the mean of ``values``, shape (n,).
+
+    Raises
+    ------
+    DataError
+        When ``n_bootstrap`` is less than 1.
+    """
     if n_bootstrap < 1:
         raise DataError(f"an interval needs at least 1 resample, not {n_bootstrap}: set n_bootstrap to 1000 or more")
     distinct, count = np.unique(values, return_counts=True)
