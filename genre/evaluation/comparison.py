@@ -6,7 +6,10 @@ their columns. Whole tracks are resampled, each with all its runs and with both 
 have in common: hard tracks are hard for both. All pairs of a table see the same resamples.
 
 The p value is two-sided, twice the share of resamples on the less likely side of 0, and is corrected for the number of
-pairs after Holm: with 40 models there are 780 pairs, of which some would differ by luck alone.
+pairs after Holm: with 40 models there are 780 pairs, of which some would differ by luck alone. A pair with no
+resample at all on that side gets more of them, since so small a p value is that of their number, not of the models.
+
+Tracks are taken as independent; see :data:`genre.evaluation.metrics.ON_ARTISTS`.
 
 Efron, B., Tibshirani, R. (1993), "An Introduction to the Bootstrap", chapters 13 and 15.
 Holm, S. (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6(2).

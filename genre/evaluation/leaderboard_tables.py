@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from genre.evaluation.metrics import LEAK_WARNING
+from genre.evaluation.metrics import LEAK_WARNING, ON_ARTISTS
 
 if TYPE_CHECKING:
     from genre.evaluation.leaderboard import Differences, FailedRun, Spread, Standing
@@ -62,6 +63,7 @@ ON_INTERVALS = (
     "sides (folds; Student's t) where there are several, the seeds of each averaged first, else over the tracks of the",
     "one side (bootstrap), seeds averaged too. It says runs where predictions.csv is missing: seeds that share a test",
     "side count as independent then, and it is too narrow.",
+    *textwrap.wrap(ON_ARTISTS, 115),
 )
 """Sentences on the columns of a leaderboard, in lines."""
 

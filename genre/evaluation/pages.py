@@ -16,7 +16,7 @@ from genre.evaluation.files import write_text
 from genre.evaluation.hardest import HardClip, read_hardest
 from genre.evaluation.leaderboard import FailedRun, Spread, Standing, leaderboard, read_runs
 from genre.evaluation.leaderboard_tables import ON_INTERVALS
-from genre.evaluation.metrics import LEAK_WARNING, Metrics, class_scores, confusion_matrix
+from genre.evaluation.metrics import LEAK_WARNING, ON_ARTISTS, Metrics, class_scores, confusion_matrix
 from genre.evaluation.predictions import Predictions, track_level
 from genre.evaluation.report import METRICS_FILE, PREDICTIONS_FILES, RunReport, duration, read_run
 
@@ -150,7 +150,7 @@ def key_figures(run: RunReport) -> str:
         ("seed", str(info.seed)),
         *((f"chosen {key}", str(value)) for key, value in run.chosen.items()),
     ]
-    return html.facts(cards, "cards") + html.facts(lines)
+    return html.facts(cards, "cards") + html.facts(lines) + html.paragraph(ON_ARTISTS, "faint")
 
 
 def notes(folder: Path) -> str:

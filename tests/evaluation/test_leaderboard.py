@@ -23,7 +23,7 @@ from genre.evaluation.leaderboard import (
     read_runs,
     write_leaderboard,
 )
-from genre.evaluation.metrics import LEAK_WARNING, Metrics, evaluate
+from genre.evaluation.metrics import LEAK_WARNING, ON_ARTISTS, Metrics, evaluate
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, read_run
 
@@ -74,6 +74,10 @@ def test_seeds_become_mean_deviation_and_student_interval():
     low, high, over = standing.interval
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 2, loc=0.56, scale=stats.sem(values)))
     assert over == "runs"
+
+
+def test_what_the_intervals_do_not_know_is_said_beside_them():
+    assert ON_ARTISTS in " ".join(markdown(leaderboard([run_of("a")])).split())
 
 
 def side_of(folder: Path, name: str, right, tracks: str, **info: object) -> RunReport:
