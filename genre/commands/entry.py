@@ -89,18 +89,32 @@ def _report_failed_job(error: Exception, file: Path) -> None:
 
     from genre.commands.console import say
 
-    sentence = explain(error, sys.argv[1:])
-    if sentence is None:
-        sentence = " ".join(f"{type(error).__name__}: {error}".split())
+    if explain(error, sys.argv[1:]) is None:
         logging.getLogger("genre").exception("this job failed, and it is not the user's fault", exc_info=error)
+    sentence = _sentence(error)
     say(f"this job failed, the others go on: {sentence}", style="red")
     with contextlib.suppress(OSError):
         file.write_text(f"{sentence}\n", encoding="utf-8")
 
 
-def fail_with(error: Exception) -> None:
-    """Let :func:`guarded` end the command with this error instead of those of single jobs."""
-    _failures[:] = [error]
+def _sentence(error: Exception) -> str:
+    """Return one line for any error, its type and text where the user cannot mend it."""
+    return explain(error, sys.argv[1:]) or " ".join(f"{type(error).__name__}: {error}".split())
+
+
+def fail_with(error: Exception, *, for_jobs: bool = False) -> None:
+    """Let :func:`guarded` end the command with this error, after those that came before.
+
+    Parameters
+    ----------
+    error
+        What went wrong.
+    for_jobs
+        Whether it stands for the errors of single jobs, each of which was said when it happened.
+    """
+    if for_jobs:
+        _failures.clear()
+    _failures.append(error)
 
 
 def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: Sequence[str] = ()) -> None:
@@ -127,7 +141,9 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
     try:
         require_extras(sys.argv[1:])
         main()
-        for error in _failures:
+        for error in _failures[:-1]:
+            print(f"error: {_sentence(error).rstrip('.')}", file=sys.stderr)
+        for error in _failures[-1:]:
             raise error
     except KeyboardInterrupt:
         sys.exit("\ninterrupted: finished work is kept, run the same command again to go on")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
-import re
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from genre.evaluation.files import file_name
+
 if TYPE_CHECKING:
+    from genre.errors import GenreError
     from genre.evaluation.leaderboard import FailedRun
     from genre.evaluation.report import RunReport
 
@@ -32,9 +33,6 @@ NOT_SHAPING = (
     "search.jobs",
 )
 """Settings that may change between two multiruns into one folder without being other settings."""
-
-LONGEST = 150
-"""Characters of a folder's name; file systems take 255 bytes."""
 
 
 class SweepReport(Callback):
@@ -71,27 +69,40 @@ class SweepReport(Callback):
         return f"${{file_name:{','.join(parts)}}}"
 
     def on_multirun_end(self, config: DictConfig, **kwargs: Any) -> None:
-        """Write the table; the command fails if one of its jobs did, not for those of earlier ones in the folder."""
-        from genre.commands.console import console
+        """Write the table; the command fails if that does, or one of its jobs did (not an earlier one in the folder).
+
+        Hydra makes a warning of whatever a callback raises, so nothing is raised here.
+        """
         from genre.commands.entry import fail_with
-        from genre.commands.page import write_sweep_page
-        from genre.errors import GenreError
+
+        try:
+            self._end(config)
+        except Exception as error:
+            fail_with(error)
+
+    def _end(self, config: DictConfig) -> None:
+        from genre.commands.entry import fail_with
 
         folder = Path(str(config.hydra.sweep.dir))
         failures = _failures_below(folder)
         failed = [failed_run(folder, file) for file in failures]
+        new = [run for run, file in zip(failed, failures, strict=True) if self._earlier.get(file) != failures[file]]
+        if new:
+            fail_with(_failed_jobs(new), for_jobs=True)  # what there is to say if there comes no table
         runs = self.report(folder, failed)
+        self._write_page(config, folder, runs, failed)
+        if new:
+            fail_with(_failed_jobs(new, folder, len(failed) + len(runs)), for_jobs=True)
+
+    def _write_page(
+        self, config: DictConfig, folder: Path, runs: Sequence[RunReport], failed: Sequence[FailedRun]
+    ) -> None:
+        from genre.commands.console import console
+        from genre.commands.page import write_sweep_page
+
         if config.get("report") and (runs or failed):
             page = write_sweep_page(folder, config, runs)
             console.print(f"written to {page}", markup=False)
-        new = [run for run, file in zip(failed, failures, strict=True) if self._earlier.get(file) != failures[file]]
-        if new:
-            fail_with(
-                GenreError(
-                    f"{len(new)} of {len(failed) + len(runs)} runs failed (the first, {new[0].name}: "
-                    f"{new[0].fault.rstrip('.')}); all are in {folder / 'leaderboard.md'}"
-                )
-            )
 
     def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
         """Write and show the table of all runs below ``folder``, and return those that did not fail."""
@@ -121,6 +132,16 @@ def failed_run(folder: Path, file: Path) -> FailedRun:
     from genre.evaluation.leaderboard import FailedRun
 
     return FailedRun(file.parent.relative_to(folder).as_posix(), file.read_text(encoding="utf-8").strip())
+
+
+def _failed_jobs(new: Sequence[FailedRun], folder: Path | None = None, n_runs: int = 0) -> GenreError:
+    """Return the error that says how many jobs failed, and of how many where a table of all is in ``folder``."""
+    from genre.errors import GenreError
+
+    first = f"(the first, {new[0].name}: {new[0].fault.rstrip('.')})"
+    if folder is None:
+        return GenreError(f"{len(new)} runs failed {first}")
+    return GenreError(f"{len(new)} of {n_runs} runs failed {first}; all are in {folder / 'leaderboard.md'}")
 
 
 def _failures_below(folder: Path) -> dict[Path, int]:
@@ -221,20 +242,3 @@ def _write_if_absent(path: Path, text: str) -> None:
             stream.write(text)
     finally:
         temporary.unlink(missing_ok=True)
-
-
-def file_name(*parts: object) -> str:
-    """Join parts to a name that may stand in a path and in a command: what ``${file_name:part,part}`` means.
-
-    What may not is replaced by hyphens. So that two different names stay different, a check sum is added where more
-    than the brackets and spaces of a list was replaced, or the name is too long.
-
-    >>> file_name("mini_vgg", "widths[16, 32]", "seed0")
-    'mini_vgg_widths16-32_seed0'
-    """
-    text = "_".join(map(str, parts))
-    plain = re.sub(r"[\[\]{}'\"]", "", text).replace(", ", "-").replace(": ", "-")
-    safe = re.sub(r"[^\w.+-]+", "-", plain).strip("-.")
-    if safe != plain or len(safe) > LONGEST:
-        safe = f"{safe[:LONGEST]}-{hashlib.sha256(text.encode()).hexdigest()[:6]}"
-    return safe

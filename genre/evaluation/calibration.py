@@ -2,6 +2,7 @@
 
 Guo, C., Pleiss, G., Sun, Y., Weinberger, K. (2017), "On calibration of modern neural networks", ICML: the reliability
 diagram and the expected calibration error (their equations 2 to 5) and temperature scaling (equation 9).
+Platt, J. (1999), "Probabilistic outputs for support vector machines", section 2.2: targets short of 1 and 0.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from numpy.typing import NDArray
 from genre.errors import DataError
 
 N_BINS = 15
-LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 0.05, 20.0
+LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 1e-3, 1e2
+"""Of scores whose median distance from that of the true class is 1."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -74,18 +76,23 @@ def reliability(confidence: NDArray[np.float64], correct: NDArray[np.bool_], *, 
 def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
     """Find the temperature T for which ``softmax(logits / T)`` has the smallest negative log-likelihood.
 
+    After Platt, a row does not ask for all of the probability for its class, but for (n + 1) / (n + 2) of it; the rest
+    goes to the highest other class. All rows together so hold one mistake that was not made, and T is finite and not 0
+    even where all rows are right. Among many rows, some of them wrong, it changes little.
+
     Parameters
     ----------
     logits
-        Scores before the softmax, shape (n, n_classes), of rows the model was not trained on.
+        Scores before the softmax, shape (n, n_classes), of rows the model was not trained on; on any scale.
     labels
         True classes, shape (n,), integers in ``range(n_classes)``.
 
     Returns
     -------
     float
-        T in [0.05, 20]; dividing by it changes no prediction. 1 where the rows cannot tell it: no rows, fewer than two
-        classes, rows of equal scores, or all rows right without a tie, where ever smaller temperatures fit ever better.
+        T > 0; dividing by it changes no prediction. It lies between 1/1000 and 100 times the median distance of the
+        scores from that of the true class, so that T times a factor belongs to scores times that factor. 1 where the
+        rows cannot tell it: no rows, fewer than two classes, or rows of equal scores.
 
     Raises
     ------
@@ -102,17 +109,21 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
         return 1.0
     own = np.arange(len(scores)), labels
     margin = scores - scores[own][:, None]
+    if not margin.any():
+        return 1.0
+    scale = float(np.median(np.abs(margin[margin != 0])))
+    margin /= scale
     others = margin.copy()
     others[own] = -np.inf
-    if not margin.any() or (others < 0).all():
-        return 1.0
+    made_up = float(np.mean(others.max(axis=1))) / (len(scores) + 2)  # margin of the mistakes that were not made
 
     def negative_log_likelihood(log_temperature: float) -> float:
-        return float(np.mean(logsumexp(margin / np.exp(log_temperature), axis=1)))
+        temperature = np.exp(log_temperature)
+        return float(np.mean(logsumexp(margin / temperature, axis=1)) - made_up / temperature)
 
     bounds = float(np.log(LOWEST_TEMPERATURE)), float(np.log(HIGHEST_TEMPERATURE))
     best = minimize_scalar(negative_log_likelihood, bounds=bounds, method="bounded", options={"xatol": 1e-6})
-    return float(np.clip(np.exp(best.x), LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE))
+    return scale * float(np.clip(np.exp(best.x), LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE))
 
 
 def _check_logits(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> None:

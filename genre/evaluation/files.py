@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import csv
+import hashlib
 import os
+import re
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
 from genre.errors import DataError
+
+LONGEST = 150
+"""Bytes of a name without what is added to it; file systems take 255."""
 
 
 @contextlib.contextmanager
@@ -54,6 +59,24 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
         csv.writer(_PlainLineEnds(file)).writerows(rows)
+
+
+def file_name(*parts: object) -> str:
+    """Join parts to a name that may stand in a path and in a command: what ``${file_name:part,part}`` means.
+
+    What may not is replaced by hyphens. So that two different names stay different, a check sum is added where more
+    than the brackets and spaces of a list was replaced, or the name is longer than 150 bytes.
+
+    >>> file_name("mini_vgg", "widths[16, 32]", "seed0")
+    'mini_vgg_widths16-32_seed0'
+    """
+    text = "_".join(map(str, parts))
+    plain = re.sub(r"[\[\]{}'\"]", "", text).replace(", ", "-").replace(": ", "-")
+    safe = re.sub(r"[^\w.+-]+", "-", plain).strip("-.")
+    if safe != plain or len(safe.encode()) > LONGEST:
+        short = safe.encode()[:LONGEST].decode(errors="ignore")
+        safe = f"{short}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:6]}"
+    return safe
 
 
 class _PlainLineEnds:

@@ -1,8 +1,8 @@
 """One table of many runs: ``python -m genre.evaluation.leaderboard RUNS... [--out DIR]``.
 
 Runs that differ in nothing but seeds and folds count as repeats of one thing, and get a mean, a standard deviation and
-a 95 % interval. Only figures of one data set and one protocol can be compared, so each pair has a table of its own, and
-the leaked ones stand apart at the end.
+a 95 % interval (:mod:`genre.evaluation.intervals`). Only figures of one data set and one protocol can be compared, so
+each pair has a table of its own, and the leaked ones stand apart at the end.
 
 Within a table every two models are compared (:mod:`genre.evaluation.comparison`).
 """
@@ -25,6 +25,7 @@ import numpy as np
 from genre.errors import ConfigError, DataError, GenreError
 from genre.evaluation.comparison import Comparison, TrackScores, compare, track_scores
 from genre.evaluation.files import write_csv, write_text
+from genre.evaluation.intervals import Interval, interval_of
 from genre.evaluation.leaderboard_tables import difference_rows, leaderboard_rows, markdown
 from genre.evaluation.metrics import Metrics
 from genre.evaluation.predictions import Predictions
@@ -97,6 +98,8 @@ class Standing:
         The same without values that more than half of those lines share.
     usual
         These shared values, ``mixup=0.3``, the same for all lines of the model in the table.
+    interval
+        95 % interval of the mean test track accuracy, and what it is over; None for models that were never tested.
     """
 
     dataset: str
@@ -107,6 +110,7 @@ class Standing:
     variant: str = ""
     unusual: str = ""
     usual: str = ""
+    interval: Interval | None = None
 
     @property
     def name(self) -> str:
@@ -141,25 +145,6 @@ class Standing:
         """What tuning chose, ``C=10, gamma=0.1``; of several runs, each different choice once."""
         texts = (", ".join(f"{name}={value}" for name, value in run.chosen.items()) for run in self.runs)
         return "; ".join(dict.fromkeys(filter(None, texts)))
-
-    @property
-    def interval(self) -> tuple[float, float, str] | None:
-        """95 % interval of the test track accuracy, and what it is over.
-
-        Over ``"runs"`` when there are several: mean ± t sd / sqrt(n), Student's t with n - 1 degrees of freedom, cut to
-        [0, 1]. It tells how seeds or folds move the mean, not what other test tracks would do. Over ``"tracks"`` when
-        there is one run: the bootstrap interval of that run.
-        """
-        tested = [run.test for run in self.runs if run.test]
-        if not tested:
-            return None
-        if len(tested) == 1:
-            return *tested[0].track_accuracy_ci95, "tracks"
-        from scipy.special import stdtrit
-
-        values = [metrics.track_accuracy for metrics in tested]
-        reach = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-        return max(0.0, float(np.mean(values)) - reach), min(1.0, float(np.mean(values)) + reach), "runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,6 +228,8 @@ def read_runs(paths: Iterable[Path]) -> FoundRuns:
 def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
     """Group runs by data set, protocol, model and settings; seeds and folds are no settings.
 
+    The ``predictions.csv`` of repeats are read for the intervals, where they are there.
+
     Returns
     -------
     tuple of Standing
@@ -264,6 +251,7 @@ def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
             variant=names.variant,
             unusual=names.unusual,
             usual=names.usual,
+            interval=interval_of(members),
         )
         for (leaky, dataset, protocol, model), variants in models.items()
         for members, names in zip(variants.values(), _variants(list(variants.values())), strict=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from genre.evaluation.metrics import LEAK_WARNING
+from genre.evaluation.metrics import LEAK_WARNING, ON_ARTISTS
 
 if TYPE_CHECKING:
     from genre.evaluation.leaderboard import Differences, FailedRun, Spread, Standing
@@ -56,6 +57,15 @@ DIFFERENCE_COLUMNS = (
     "runs_a",
     "runs_b",
 )
+
+ON_INTERVALS = (
+    "± is the standard deviation over runs (seeds, folds). The 95 % interval is of the mean track accuracy: over test",
+    "sides (folds; Student's t) where there are several, the seeds of each averaged first, else over the tracks of the",
+    "one side (bootstrap), seeds averaged too. It says runs where predictions.csv is missing: seeds that share a test",
+    "side count as independent then, and it is too narrow.",
+    *textwrap.wrap(ON_ARTISTS, 115),
+)
+"""Sentences on the columns of a leaderboard, in lines."""
 
 _ON_DIFFERENCES = (
     "",
@@ -117,8 +127,7 @@ def markdown(
         rows = [("run", "why"), *((_cell(run.name), _cell(run.fault)) for run in failed)]
         lines += ["## Failed", "", *_aligned(rows, right=False), ""]
     lines += [
-        "± is the standard deviation over runs (seeds, folds). The 95 % interval is of track accuracy: over runs",
-        "(Student's t) where there are several, else over the tracks of the one run (bootstrap).",
+        *ON_INTERVALS,
         *(_ON_DIFFERENCES if differences is not None and differences.pairs else ()),
         "",
     ]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genre.evaluation.files import file_name
 from genre.evaluation.leaderboard import Standing
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def write_protocol_pictures(folder: Path, standings: Sequence[Standing]) -> list
     Parameters
     ----------
     folder
-        Where ``protocols_<model>_<dataset>.png`` goes.
+        Where ``protocols_<model>_<dataset>.png`` goes, named by :func:`~genre.evaluation.files.file_name`.
     standings
         Lines of a leaderboard.
 
@@ -43,7 +43,7 @@ def write_protocol_pictures(folder: Path, standings: Sequence[Standing]) -> list
         from genre.evaluation.plots import leakage_bars_png
 
         bars = sorted(map(_bar, protocols), key=lambda bar: (not bar.leaky, -bar.accuracy))
-        path = folder / f"protocols_{_part(model)}_{_part(dataset)}.png"
+        path = folder / f"{file_name('protocols', model, dataset)}.png"
         leakage_bars_png(path, bars, dataset=dataset, subject=f"Track accuracy of {model} by protocol")
         paths.append(path)
     return sorted(paths)
@@ -60,8 +60,3 @@ def _bar(standing: Standing) -> Bar:
     assert accuracy is not None
     assert interval is not None
     return Bar(standing.protocol, accuracy.mean, interval[:2], leaky=standing.leaky)
-
-
-def _part(name: str) -> str:
-    """Return a name as it may stand in a file name."""
-    return re.sub(r"[^\w.-]+", "_", name)

@@ -15,7 +15,8 @@ from genre.evaluation import html
 from genre.evaluation.files import write_text
 from genre.evaluation.hardest import HardClip, read_hardest
 from genre.evaluation.leaderboard import FailedRun, Spread, Standing, leaderboard, read_runs
-from genre.evaluation.metrics import LEAK_WARNING, Metrics, class_scores, confusion_matrix
+from genre.evaluation.leaderboard_tables import ON_INTERVALS
+from genre.evaluation.metrics import LEAK_WARNING, ON_ARTISTS, Metrics, class_scores, confusion_matrix
 from genre.evaluation.predictions import Predictions, track_level
 from genre.evaluation.report import METRICS_FILE, PREDICTIONS_FILES, RunReport, duration, read_run
 
@@ -149,7 +150,7 @@ def key_figures(run: RunReport) -> str:
         ("seed", str(info.seed)),
         *((f"chosen {key}", str(value)) for key, value in run.chosen.items()),
     ]
-    return html.facts(cards, "cards") + html.facts(lines)
+    return html.facts(cards, "cards") + html.facts(lines) + html.paragraph(ON_ARTISTS, "faint")
 
 
 def notes(folder: Path) -> str:
@@ -254,11 +255,7 @@ def leaderboard_tables(standings: Sequence[Standing]) -> list[str]:
     ):
         caption = f"{dataset}, protocol {protocol}{' (LEAKED: do not compare with other tables)' if leaky else ''}"
         parts.append(_standings(caption, list(members)))
-    words = (
-        "± is the standard deviation over runs (seeds, folds). The 95 % interval is of track accuracy: over runs where "
-        "there are several, else over the tracks of the one run."
-    )
-    return [*parts, html.paragraph(words, "faint")] if parts else []
+    return [*parts, html.paragraph(" ".join(ON_INTERVALS), "faint")] if parts else []
 
 
 def _standings(caption: str, standings: Sequence[Standing]) -> str:
@@ -272,7 +269,7 @@ def _standings(caption: str, standings: Sequence[Standing]) -> str:
             html.text(standing.name),
             str(len(standing.runs)),
             _spread(standing.track_accuracy),
-            f"{interval[0]:.3f} to {interval[1]:.3f}" if interval else "-",
+            f"{interval.low:.3f} to {interval.high:.3f} ({interval.over})" if interval else "-",
             _spread(standing.test(lambda metrics: metrics.clip_accuracy)),
             _spread(standing.test(_macro_f1)),
             _spread(standing.val(lambda metrics: metrics.track_accuracy)),

@@ -220,6 +220,17 @@ def track_level(predictions: Predictions) -> Predictions:
     )
 
 
+def read_tracks(path: Path) -> frozenset[str]:
+    """Return the tracks of a table that :meth:`Predictions.write_csv` wrote, much quicker than reading all of it.
+
+    Raises
+    ------
+    DataError
+        When the file is missing or is not such a table.
+    """
+    return frozenset(row[0] for row in _read_rows(path)[1])
+
+
 class _TableError(DataError):
     """A prediction table cannot be read."""
 

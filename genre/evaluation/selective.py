@@ -1,7 +1,8 @@
 """Answers that are given only where the model is sure: how many are left, and how many of these are right.
 
 ``python -m genre.evaluation.selective runs/a/predictions_val.csv --accuracy 0.8`` chooses the thresholds of "unsure" on
-the tracks of a validation table: of all that reach the accuracy, those that leave the most answers.
+the tracks of a validation table: of all that reach the accuracy, those that leave the most answers. Where none reach
+it, it says so and ends with status 1.
 
 El-Yaniv, R., Wiener, Y. (2010), "On the foundations of noise-free selective classification", JMLR 11: coverage, and
 risk of what is covered.
@@ -14,11 +15,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genre.errors import GenreError
+from genre.errors import ConfigError, DataError, GenreError
 from genre.evaluation.predictions import Predictions, track_level
 
 GRID = np.round(np.arange(0.0, 0.96, 0.05), 2)
@@ -74,23 +76,54 @@ def _margin(predictions: Predictions) -> NDArray[np.float64]:
     return margin
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Print the thresholds for a table, and what they do to its tracks."""
-    parser = argparse.ArgumentParser(prog="python -m genre.evaluation.selective", description="thresholds of unsure")
-    parser.add_argument("table", type=Path, help="predictions_val.csv of a run")
-    parser.add_argument("--accuracy", type=float, default=0.8, help="wanted of sure answers (default: %(default)s)")
-    given = parser.parse_args(arguments)
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the thresholds for a table, and what they do to its tracks; return the exit status.
+
+    It is 0, or 1 for what the user must fix: arguments, the table, or an accuracy that no thresholds reach.
+    """
     try:
+        given = _parser().parse_args(arguments)
+        if not 0 < given.accuracy <= 1:
+            raise ConfigError(f"--accuracy is a share above 0 and up to 1, such as 0.8, not {given.accuracy:g}")
         tracks = track_level(Predictions.read_csv(given.table))
+        if not len(tracks):
+            raise DataError(
+                f"{given.table} has no tracks: give the predictions_val.csv of a run that has a validation side"
+            )
+        chosen, everything = choose(tracks, given.accuracy), select(tracks, 0.0, 0.0)
+        print(f"all answers:  {len(tracks)} tracks, accuracy {everything.accuracy:.3f}")
+        if not chosen.accuracy >= given.accuracy:
+            raise DataError(
+                f"none reaches {given.accuracy:g}: the best thresholds have accuracy {chosen.accuracy:.3f} on "
+                f"{100 * chosen.coverage:.0f} % of the tracks ({_settings(chosen)}); ask for less"
+            )
     except GenreError as error:
-        sys.exit(f"error: {str(error).rstrip('.')}")
-    chosen, everything = choose(tracks, given.accuracy), select(tracks, 0.0, 0.0)
-    print(f"all answers:  {len(tracks)} tracks, accuracy {everything.accuracy:.3f}")
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     print(
         f"sure answers: {100 * chosen.coverage:.0f} % of the tracks, accuracy {chosen.accuracy:.3f} with "
-        f"unsure.probability={chosen.probability:g} unsure.margin={chosen.margin:g}"
+        f"{_settings(chosen)}"
     )
+    return 0
+
+
+def _settings(chosen: Selection) -> str:
+    return f"unsure.probability={chosen.probability:g} unsure.margin={chosen.margin:g}"
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one sentence and exit status 1, as everywhere in this package."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; python -m genre.evaluation.selective --help shows how it is used")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m genre.evaluation.selective", description="thresholds of unsure")
+    parser.add_argument("table", type=Path, help="predictions_val.csv of a run")
+    parser.add_argument("--accuracy", type=float, default=0.8, help="wanted of sure answers (default: %(default)s)")
+    return parser
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -7,17 +7,22 @@ import gc
 import json
 import multiprocessing
 import pickle
+import warnings
 import weakref
 from pathlib import Path
 
 import pytest
+from hydra._internal.callbacks import Callbacks
 from omegaconf import OmegaConf
 from tensorboard.backend.event_processing import data_provider, plugin_event_multiplexer
 from tensorboard.context import RequestContext
 from tensorboard.plugins import base_plugin
 from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment, list_session_groups
 
-from genre.commands.sweeps import SweepReport, command_number, file_name, job_folder
+from genre.commands import entry
+from genre.commands.classical_sweeps import ClassicalSweepReport
+from genre.commands.sweeps import SweepReport, command_number, job_folder
+from genre.evaluation.files import file_name
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1", "logger=none")
 
@@ -91,6 +96,35 @@ def test_training_sweep_has_a_table_names_failures_and_repeats_nothing(train, mu
     assert not (folder / "mini_vgg_dropout0.4_settings3" / "best.ckpt").exists()
 
 
+def test_a_table_that_cannot_be_written_fails_the_command_and_hides_no_failed_job(train, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    (folder / "leaderboard.md").mkdir(parents=True)  # cannot be replaced by a file
+    result = train("-m", "seed=-1,-2", f"hydra.sweep.dir={folder}", *SMALL)
+    assert result.status == 1
+    jobs, table = [line for line in result.err.splitlines() if line.startswith("error: ")]
+    assert jobs.startswith("error: 2 runs failed (the first, mini_vgg_seed-1: seed=-1 is not a whole number")
+    assert table.startswith(f"error: cannot write {folder / 'leaderboard.md'}")
+
+
+@pytest.mark.parametrize("callback", [SweepReport, ClassicalSweepReport])
+def test_any_error_at_the_end_of_a_multirun_fails_the_command(
+    callback: type[SweepReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("no picture")
+
+    monkeypatch.setattr(entry, "_failures", [])
+    monkeypatch.setattr("genre.evaluation.leaderboard.write_leaderboard", broken)
+    target = f"{callback.__module__}.{callback.__qualname__}"
+    config = OmegaConf.create(
+        {"hydra": {"sweep": {"dir": str(tmp_path)}, "callbacks": {"report": {"_target_": target}}}}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(ValueError, match="no picture"):
+            entry.guarded(lambda: Callbacks(config).on_multirun_end(config))
+
+
 def test_tensorboard_shows_a_sweep_as_one_table(train, music: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     folds = ("protocol=kfold", "protocol.n_folds=2", "protocol.fold=0,1")
@@ -144,10 +178,13 @@ def test_a_job_in_another_process_can_name_its_folder() -> None:
 def test_names_can_be_written_anywhere_and_stay_different() -> None:
     assert file_name("cnn_gru", "widths[16, 32]", "lr0.001", "fold3") == "cnn_gru_widths16-32_lr0.001_fold3"
     assert file_name("seed-1") == "seed-1"
-    paths = [file_name(f"root{path}") for path in ("/a/b", "/a-b", "/a b", "/a/../b", "x" * 300, "x" * 301)]
+    paths = [
+        file_name(f"root{path}")
+        for path in ("/a/b", "/a-b", "/a b", "/a/../b", "x" * 300, "x" * 301, "ж" * 300, "\udcff")
+    ]
     assert len(set(paths)) == len(paths)
     for name in paths:
-        assert len(name) < 200
+        assert len(name.encode()) < 200
         assert "/" not in name
         assert ".." not in name.split("-")[-1]
 

@@ -82,35 +82,64 @@ def test_the_temperature_calibrates_and_changes_no_prediction():
     assert reliability(after.max(axis=1), correct).error < 0.02
 
 
-@given(st.floats(0.3, 3), st.integers(0, 1000), st.floats(-50, 50))
+@given(st.sampled_from([1e-6, 0.01, 0.3, 3, 1e4]), st.integers(0, 1000), st.floats(-50, 50))
 @settings(max_examples=15, deadline=None)
 def test_scaled_logits_scale_the_temperature_and_a_shift_does_nothing(factor, seed, shift):
     logits, labels = drawn(1.0, n=300, seed=seed)
     temperature = fit_temperature(logits, labels)
-    assert fit_temperature(logits * factor + shift, labels) == pytest.approx(temperature * factor, rel=1e-3)
+    assert fit_temperature((logits + shift) * factor, labels) == pytest.approx(temperature * factor, rel=1e-3)
 
 
-def test_it_is_the_lowest_point_of_the_likelihood():
+def test_it_is_the_lowest_point_of_the_likelihood_with_one_more_mistake():
     logits, labels = drawn(2.0, n=200)
+    others = logits.copy()
+    others[np.arange(200), labels] = -np.inf
+    target = np.zeros_like(logits)
+    target[np.arange(200), labels] = 201 / 202
+    target[np.arange(200), others.argmax(axis=1)] = 1 / 202
 
     def loss(temperature: float) -> float:
-        return -np.log(softmax(logits / temperature)[np.arange(200), labels]).mean()
+        return -np.sum(target * np.log(softmax(logits / temperature)))
 
     best = fit_temperature(logits, labels)
     assert all(loss(best) <= loss(other) for other in np.geomspace(0.05, 20, 400))
+
+
+def test_a_table_of_many_right_and_wrong_rows_has_the_temperature_of_plain_likelihood():
+    logits, labels = drawn(2.0, n=200)
+    temperatures = np.geomspace(1, 4, 2000)
+    losses = [-np.log(softmax(logits / one)[np.arange(200), labels]).mean() for one in temperatures]
+    assert fit_temperature(logits, labels) == pytest.approx(temperatures[np.argmin(losses)], rel=0.03)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1.0, 1e3])
+def test_where_all_are_right_confidence_stays_short_of_certain_on_any_scale(scale):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 10, 200)
+    logits = rng.normal(size=(200, 10))
+    logits[np.arange(200), labels] += 8
+    temperatures = []
+    for n_wrong in (0, 1, 2):
+        truth = np.where(np.arange(200) < n_wrong, (labels + 1) % 10, labels)
+        temperatures.append(fit_temperature(logits * scale, truth))
+        chosen = softmax(logits * scale / temperatures[-1])
+        assert reliability(chosen.max(axis=1), chosen.argmax(axis=1) == truth).error < 0.02
+    assert temperatures == sorted(temperatures)
+    assert temperatures[1] < 2 * temperatures[0]  # one clip decides nothing
 
 
 def test_what_tells_no_temperature_gives_one():
     assert fit_temperature(np.empty((0, 4)), np.empty(0, int)) == 1.0
     assert fit_temperature(np.ones((5, 1)), np.zeros(5, int)) == 1.0
     assert fit_temperature(np.full((5, 3), 7.0), np.array([0, 1, 2, 0, 1])) == 1.0
-    assert fit_temperature(np.eye(3), np.arange(3)) == 1.0  # all right: the likelihood grows without end
 
 
 def test_always_wrong_is_as_flat_as_it_gets_and_huge_scores_stay_finite():
-    assert fit_temperature(np.eye(3), np.array([1, 2, 0])) == pytest.approx(20, rel=1e-3)
-    temperature = fit_temperature(np.array([[1e8, 0.0], [0.0, 1e8], [0.0, 1e8]]), np.array([0, 1, 0]))
-    assert 0.05 <= temperature <= 20
+    flat = softmax(np.eye(3) / fit_temperature(np.eye(3), np.array([1, 2, 0])))
+    np.testing.assert_allclose(flat, 1 / 3, atol=0.01)
+    scores = np.array([[1e8, 0.0], [0.0, 1e8], [0.0, 1e8]])
+    temperature = fit_temperature(scores, np.array([0, 1, 0]))
+    assert softmax(scores / temperature)[0, 0] == pytest.approx((2 * 4 / 5 + 1 / 5) / 3, abs=1e-3)  # Platt's targets
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from genre.errors import DataError
+from genre.evaluation import comparison
 from genre.evaluation.comparison import TrackScores, compare, holm, track_scores
 from genre.evaluation.metrics import paired_bootstrap
 from genre.evaluation.predictions import Predictions
@@ -76,6 +77,30 @@ def test_forty_models_are_told_apart_where_they_differ() -> None:
     assert [(one.a, one.b) for one in found[:2]] == [(0, 1), (0, 2)]
     assert all(one.beyond_noise for one in found if one.a < 20 <= one.b)
     assert not any(one.beyond_noise for one in found if one.b < 20)
+
+
+def test_only_pairs_that_may_differ_get_more_resamples_and_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, asked = comparison._resampled_means, []
+
+    def counted(columns, resamples, seed):
+        asked.append((columns.shape[1], resamples))
+        return whole(columns, resamples, seed)
+
+    monkeypatch.setattr(comparison, "_resampled_means", counted)
+    rng = np.random.default_rng(5)
+    alike = [scores(np.roll(np.arange(60) % 2, rng.integers(60))) for _ in range(30)]
+    compare(alike)
+    assert asked == [(30, 10_000)]
+    asked.clear()
+    one_differs = [*alike[:20], *alike[:1] * 9, scores(np.zeros(60))]
+    found = compare(one_differs)
+    assert asked == [(30, 10_000), (30, 80 * 435)]
+    assert {one.p for one in found if one.b == 29} == {2 / (80 * 435 + 1)}
+    assert all(one.beyond_noise for one in found if one.b == 29)
+    asked.clear()
+    monkeypatch.setattr(comparison, "MOST_RESAMPLES", 20_000)
+    compare(one_differs)
+    assert max(asked) == (30, 20_000)
 
 
 def test_few_tracks_prove_nothing() -> None:

@@ -23,7 +23,8 @@ from genre.evaluation.leaderboard import (
     read_runs,
     write_leaderboard,
 )
-from genre.evaluation.metrics import LEAK_WARNING, Metrics, evaluate
+from genre.evaluation.metrics import LEAK_WARNING, ON_ARTISTS, Metrics, evaluate
+from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, read_run
 
 METRICS = Metrics(0.5, 0.6, (0.52, 0.68), 0.45, 0.1, 1000, 100)
@@ -73,6 +74,68 @@ def test_seeds_become_mean_deviation_and_student_interval():
     low, high, over = standing.interval
     assert (low, high) == pytest.approx(stats.t.interval(0.95, 2, loc=0.56, scale=stats.sem(values)))
     assert over == "runs"
+
+
+def test_what_the_intervals_do_not_know_is_said_beside_them():
+    assert ON_ARTISTS in " ".join(markdown(leaderboard([run_of("a")])).split())
+
+
+def side_of(folder: Path, name: str, right, tracks: str, **info: object) -> RunReport:
+    """A run as it is on disk, with which of the tracks of its test side it got right."""
+    clips = Predictions(
+        track=tuple(f"{tracks}{number}" for number in range(len(right))),
+        start_sec=np.zeros(len(right)),
+        label=np.zeros(len(right), int),
+        probabilities=np.where(np.asarray(right)[:, None], [0.9, 0.1], [0.1, 0.9]),
+        labels=("a", "b"),
+    )
+    return tried(folder, run_of(name, **info), clips)
+
+
+def test_seeds_of_a_fold_are_one_value_of_the_interval_over_folds(tmp_path):
+    shares = {0: (5, 6, 7), 1: (7, 7, 7), 2: (9, 8, 7), 3: (4, 4, 4)}
+    runs = [
+        side_of(tmp_path, f"f{fold}s{seed}", np.arange(10) < right, f"fold{fold}/", seed=seed)
+        for fold, members in shares.items()
+        for seed, right in enumerate(members)
+    ]
+    [standing] = leaderboard(runs)
+    low, high, over = standing.interval
+    means = [np.mean(members) / 10 for members in shares.values()]
+    assert (low, high) == pytest.approx(stats.t.interval(0.95, 3, loc=np.mean(means), scale=stats.sem(means)))
+    assert over == "test sides"
+    assert "(test sides)" in markdown([standing])
+    (runs[0].folder / "predictions.csv").unlink()
+    [standing] = leaderboard(runs)
+    assert standing.interval.over == "runs"
+    assert standing.interval.high - standing.interval.low < high - low
+
+
+def test_seeds_of_one_test_side_have_the_interval_over_its_tracks(tmp_path):
+    rng = np.random.default_rng(0)
+    hard = rng.random(100) < 0.4
+    runs = [side_of(tmp_path, f"s{seed}", ~hard ^ (rng.random(100) < 0.05), "", seed=seed) for seed in range(3)]
+    [standing] = leaderboard(runs)
+    low, high, over = standing.interval
+    assert over == "tracks"
+    assert low < standing.track_accuracy.mean < high
+    assert 0.12 < high - low < 0.22  # of 100 tracks, about 2 * 1.96 * 0.049
+
+
+def test_the_interval_over_folds_holds_the_true_accuracy_as_often_as_it_says(tmp_path):
+    rng = np.random.default_rng(0)
+    hits = 0
+    for trial in range(50):
+        runs = []
+        for fold in range(5):
+            hard = rng.random(40) < 0.4
+            runs += [
+                side_of(tmp_path, f"{trial}/{fold}{seed}", ~hard ^ (rng.random(40) < 0.05), f"{fold}/", seed=seed)
+                for seed in range(3)
+            ]
+        [standing] = leaderboard(runs)
+        hits += standing.interval.low <= 0.6 * 0.95 + 0.4 * 0.05 <= standing.interval.high
+    assert hits / 50 > 0.87
 
 
 def test_the_interval_stays_within_0_and_1():

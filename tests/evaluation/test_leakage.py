@@ -59,3 +59,15 @@ def test_a_picture_is_written_whatever_the_names(tmp_path: Path) -> None:
     [path] = write_protocol_pictures(tmp_path, leaderboard(runs))
     assert path.parent == tmp_path
     assert imread(path).shape[0] > 100
+
+
+def test_names_that_are_long_or_alike_have_pictures_of_their_own(drawn, tmp_path: Path) -> None:
+    models = ["x" * 300 + "1", "x" * 300 + "2", "a b", "a_b", "ж" * 200]
+    runs = [
+        run_of(f"{model}{protocol}", model=model, protocol=protocol)
+        for model in models
+        for protocol in ("track", "artist")
+    ]
+    paths = write_protocol_pictures(tmp_path, leaderboard(runs))
+    assert len(set(paths)) == len(models)
+    assert all(len(path.name.encode()) + len("..0123456789ab.tmp") <= 255 for path in paths)

@@ -61,7 +61,45 @@ def test_a_better_model_keeps_more(make_predictions) -> None:
 
 def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table(ROWS).write_csv(tmp_path / "predictions_val.csv")
-    main([str(tmp_path / "predictions_val.csv"), "--accuracy", "0.9"])
+    assert main([str(tmp_path / "predictions_val.csv"), "--accuracy", "0.9"]) == 0
     assert "50 % of the tracks, accuracy 1.000 with unsure.probability=" in capsys.readouterr().out
-    with pytest.raises(SystemExit, match=r"error: .*nowhere\.csv"):
-        main([str(tmp_path / "nowhere.csv")])
+
+
+def test_an_accuracy_that_none_reaches_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = [(0.6, 0.3, 0.1, 1), (0.6, 0.3, 0.1, 2), (0.6, 0.3, 0.1, 0)]
+    table(wrong).write_csv(tmp_path / "predictions_val.csv")
+    assert main([str(tmp_path / "predictions_val.csv"), "--accuracy", "0.8"]) == 1
+    printed = capsys.readouterr()
+    assert "sure answers" not in printed.out
+    assert printed.err.startswith("error: none reaches 0.8: the best thresholds have accuracy 0.333 on 100 %")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["nowhere.csv"], "nowhere.csv"),
+        (["table.csv", "--accuracy", "80"], "not 80"),
+        (["table.csv", "--accuracy", "0"], "not 0"),
+        (["table.csv", "--accuracy", "nan"], "not nan"),
+        (["table.csv", "--accuracy", "much"], "--accuracy"),
+        (["empty.csv"], "empty.csv has no tracks"),
+        ([], "table"),
+    ],
+)
+def test_what_the_user_must_fix_is_one_sentence_and_status_1(
+    arguments: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    table(ROWS).write_csv(tmp_path / "table.csv")
+    lines = (tmp_path / "table.csv").read_text().splitlines()
+    (tmp_path / "empty.csv").write_text(f"{lines[0]}\n")
+    assert main(arguments) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert words in printed.err
+    assert len(printed.err.splitlines()) == 1

@@ -1,0 +1,73 @@
+"""How sure the mean test track accuracy of repeated runs is: an interval that counts nothing twice.
+
+Runs of one model are repeats over seeds, over folds or over both. Seeds that are tested on the same tracks share the
+luck of that choice of tracks, so they are no independent evidence: they are averaged first. What is left is one value a
+test side. Over several sides the interval is Student's; over the tracks of a single one it is a bootstrap.
+
+That folds share most of their training tracks, no such interval can see: Bengio, Y., Grandvalet, Y. (2004), "No
+unbiased estimator of the variance of k-fold cross-validation", JMLR 5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from genre.errors import DataError
+from genre.evaluation.comparison import track_scores
+from genre.evaluation.metrics import interval_of_mean
+from genre.evaluation.predictions import Predictions, read_tracks
+from genre.evaluation.report import PREDICTIONS_FILES, RunReport
+
+
+class Interval(NamedTuple):
+    """A 95 % interval of test track accuracy, in [0, 1], and what it is over.
+
+    ``over`` is ``"tracks"`` (bootstrap over the tracks of one test side, its seeds averaged track by track), ``"test
+    sides"`` (Student's t over the means of several sides), or ``"runs"`` (Student's t over runs whose predictions are
+    missing, so that no one knows which share a test side; too narrow if some do).
+    """
+
+    low: float
+    high: float
+    over: str
+
+
+def interval_of(runs: Sequence[RunReport]) -> Interval | None:
+    """Return the interval of the mean test track accuracy of some runs; None if none of them was tested.
+
+    Parameters
+    ----------
+    runs
+        Repeats of one model on one data set under one protocol. Test sides are told apart by the tracks in
+        ``predictions.csv``.
+    """
+    tested = [(run, run.test.track_accuracy) for run in runs if run.test]
+    if not tested:
+        return None
+    if len(tested) == 1:
+        [figures] = [run.test for run in runs if run.test]
+        return Interval(*figures.track_accuracy_ci95, "tracks")
+    files = [run.folder / PREDICTIONS_FILES["test"] for run, _ in tested]
+    try:
+        sides: dict[frozenset[str], list[float]] = {}
+        for file, (_, accuracy) in zip(files, tested, strict=True):
+            sides.setdefault(read_tracks(file), []).append(accuracy)
+        if len(sides) > 1:
+            return Interval(*_student([float(np.mean(values)) for values in sides.values()]), "test sides")
+        averaged = track_scores([Predictions.read_csv(file) for file in files]).correct
+        return Interval(*interval_of_mean(np.array(list(averaged.values()))), "tracks")
+    except DataError:
+        return Interval(*_student([accuracy for _, accuracy in tested]), "runs")
+
+
+def _student(values: Sequence[float]) -> tuple[float, float]:
+    """Return mean ± t sd / sqrt(n), Student's t with n - 1 degrees of freedom, cut to [0, 1]."""
+    from scipy.special import stdtrit
+
+    mean = float(np.mean(values))
+    reach = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return max(0.0, mean - reach), min(1.0, mean + reach)
