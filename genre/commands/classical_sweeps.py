@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 
-from genre.commands.sweeps import SweepReport, file_name
+from genre.commands.sweeps import SweepReport
+from genre.evaluation.files import file_name
 
 if TYPE_CHECKING:
     from genre.evaluation.leaderboard import FailedRun
