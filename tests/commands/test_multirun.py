@@ -61,7 +61,7 @@ def test_training_sweep_has_a_table_names_failures_and_repeats_nothing(train, mu
     common = ("data=folder", f"data.root={music}", f"hydra.sweep.dir={folder}", *SMALL)
     result = train("-m", "seed=0,1,-1", *common)
     assert result.status == 1
-    assert "1 of 3 runs failed (the first, mini_vgg_seed-1: seed=-1 is not a whole number" in result.err
+    assert "1 of 3 runs failed (the first, mini_vgg_seed-1: seed=-1 is out of range" in result.err
     done, failed = rows_of(folder / "leaderboard.csv")
     assert (done["runs"], done["seeds"]) == ("2", "0 1")
     assert (failed["model"], failed["failed"][:7]) == ("mini_vgg_seed-1", "seed=-1")
@@ -102,7 +102,7 @@ def test_a_table_that_cannot_be_written_fails_the_command_and_hides_no_failed_jo
     result = train("-m", "seed=-1,-2", f"hydra.sweep.dir={folder}", *SMALL)
     assert result.status == 1
     jobs, table = [line for line in result.err.splitlines() if line.startswith("error: ")]
-    assert jobs.startswith("error: 2 runs failed (the first, mini_vgg_seed-1: seed=-1 is not a whole number")
+    assert jobs.startswith("error: 2 runs failed (the first, mini_vgg_seed-1: seed=-1 is out of range")
     assert table.startswith(f"error: cannot write {folder / 'leaderboard.md'}")
 
 

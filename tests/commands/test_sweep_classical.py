@@ -338,7 +338,7 @@ def test_folds_of_a_sweep_have_folders_of_their_own_and_one_line(sweep, table: P
     assert result.status == 0, result.err
     assert {path.name for path in folder.iterdir() if path.is_dir()} == {"none_ridge_fold0", "none_ridge_fold1"}
     [row] = rows_of(folder / "leaderboard.csv")
-    assert (row["runs"], row["ci95_over"]) == ("2", "runs")
+    assert (row["runs"], row["ci95_over"]) == ("2", "test sides")
     assert row["chosen"].startswith("alpha=")
 
 

@@ -85,7 +85,7 @@ class Melody:
     ) -> None:
         base = near(tonic, register)
         steps = SCALES[scale]
-        self._notes = sorted(base + 12 * octave + step for octave in (-2, -1, 0, 1) for step in steps)
+        self._notes = sorted(base + 12 * octave + step for octave in (-3, -2, -1, 0, 1, 2) for step in steps)
         self._middle = min(range(len(self._notes)), key=lambda index: abs(self._notes[index] - register))
         self._tonic, self._span, self._repeat, self._rng = tonic, span, repeat, rng
         self._moves: list[int] = []
