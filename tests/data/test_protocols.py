@@ -399,6 +399,13 @@ def test_the_deal_is_nearly_the_best_of_all_deals(data):
     assert cost(dealt, aim) <= best + 0.1
 
 
+def test_no_class_is_absent_from_a_side_that_another_deal_of_few_groups_would_give_it():
+    counts = np.array([[1, 0, 0], [1, 1, 1], [5, 0, 1], [0, 1, 1]])
+    aim = Aim(np.outer([0.7, 0.15, 0.15], [7, 2, 3]), np.repeat([[MUST], [SHOULD], [MUST]], 3, axis=1), np.ones(3))
+    dealt = tally(counts, deal_groups(counts, aim, np.random.default_rng(0)), 3)
+    assert (dealt == 0).sum() == 1
+
+
 def test_cost_is_zero_for_the_wanted_shares_and_rises_faster_below_them_than_above():
     aim = Aim(np.array([[70.0], [15.0], [15.0]]), np.zeros((3, 1)), np.ones(3))
 

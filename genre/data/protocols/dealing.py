@@ -1,7 +1,8 @@
 """Deal groups of tracks to sides so that every class has the wanted share on each side.
 
 Groups are all or nothing, so the wanted shares can only be approached. Many greedy deals in jittered orders are made
-side by side, and the best of them by :func:`cost` is kept.
+side by side, and the best of them by :func:`cost` is kept. Where even that leaves a class absent from a side that
+should have it, and there are few groups, all deals are compared.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ SHOULD = 1e2  # need of a class that has to be on a side if possible
 MOST_RESTARTS = 400
 FEWEST_RESTARTS = 4
 _WORK = 3_000_000  # restarts x groups x sides x classes: a fraction of a second
+_EVERY_DEAL = 3**8  # so many deals are all looked at, where those tried leave a class absent from a side
 _MOST_BUNDLES = 500  # of a class: its shares are then still exact to a fifth of a percent
 
 
@@ -93,7 +95,17 @@ def deal_groups(counts: IntArray, aim: Aim, rng: np.random.Generator) -> IntArra
     costs = cost(np.stack([tally(counts, side, len(aim.target)) for side in sides.T]), aim)
     # Rounded, so that the last bit of a logarithm cannot choose another deal on another machine.
     best = int(np.argmin(np.round(costs, 9)))
+    if costs[best] >= SHOULD**2 and len(aim.target) ** len(counts) <= _EVERY_DEAL:  # a class is missing somewhere
+        sides, best = _best_of_all(counts, aim)[:, None], 0
     return np.asarray(sides[bundle, best])
+
+
+def _best_of_all(counts: IntArray, aim: Aim) -> IntArray:
+    """Return the side of each of a few groups in the deal that costs least of all there are: shape=(n_groups,)."""
+    n_sides = len(aim.target)
+    every = np.indices((n_sides,) * len(counts)).reshape(len(counts), -1)
+    dealt = np.stack([(counts[:, :, None] * (every == side)[:, None]).sum(axis=0).T for side in range(n_sides)], axis=1)
+    return np.asarray(every[:, np.argmin(np.round(cost(dealt, aim), 9))])
 
 
 def tally(counts: IntArray, side: IntArray, n_sides: int) -> IntArray:
