@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import difflib
 from collections.abc import Iterable
+from typing import NoReturn
 
 
 class GenreError(Exception):
@@ -48,6 +50,14 @@ class DeviceError(GenreError):
 
 class CheckpointError(GenreError):
     """A file is not a checkpoint, or does not fit the data."""
+
+
+class OneSentenceParser(argparse.ArgumentParser):
+    """A parser of arguments whose errors are a :class:`ConfigError`; ``prog`` is the command as it is typed."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the error that names the mistake, and where to read how the command is used."""
+        raise ConfigError(f"{message}; {self.prog} --help shows how it is used")
 
 
 def near_names(name: str, known: Iterable[str]) -> str:

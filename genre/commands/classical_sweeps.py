@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 
 from genre.commands.sweeps import SweepReport
 from genre.evaluation.files import file_name
+from genre.evaluation.variants import differing
 
 if TYPE_CHECKING:
     from genre.evaluation.leaderboard import FailedRun
@@ -57,7 +58,7 @@ def _tables(runs: Sequence[RunReport]) -> dict[tuple[str, str, str, tuple[str, .
         alike.setdefault((run.info.dataset, run.info.protocol, _unusual(run)), []).append(run)
     tables: dict[tuple[str, str, str, tuple[str, ...]], list[RunReport]] = {}
     for key, members in alike.items():
-        for run, others in zip(members, differing([_around(run) for run in members]), strict=True):
+        for run, others in zip(members, _told([_around(run) for run in members]), strict=True):
             tables.setdefault((*key, others), []).append(run)
     return tables
 
@@ -74,22 +75,15 @@ def _names(runs: Sequence[RunReport], group: str) -> list[str]:
     for choice in set(chosen):
         places = [place for place, other in enumerate(chosen) if other == choice]
         own = [{n: v for n, v in runs[place].settings.items() if n.startswith(f"{group}.")} for place in places]
-        for place, others in zip(places, differing(own), strict=True):
+        for place, others in zip(places, _told(own), strict=True):
             names[place] = " ".join((choice, *others))
     return names
 
 
-def differing(settings: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
-    """Return, for each of several settings by dotted name, those in which they are not all alike, as ``name=value``.
-
-    >>> differing([{"seed": 0, "protocol.train_share": 1}, {"seed": 0, "protocol.train_share": 0.5}])
-    [('train_share=1',), ('train_share=0.5',)]
-    """
-    names = sorted({name for one in settings for name in one})
-    names = [name for name in names if any(one.get(name) != settings[0].get(name) for one in settings)]
-    last = [name.rpartition(".")[2] for name in names]
-    short = {name: end if last.count(end) == 1 else name for name, end in zip(names, last, strict=True)}
-    return [tuple(f"{short[name]}={one.get(name, 'unknown')}" for name in names) for one in settings]
+def _told(settings: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
+    """Return, for each of several settings by dotted name, those in which they are not all alike, as ``name=value``."""
+    short = differing(settings)
+    return [tuple(f"{end}={one.get(name, 'unknown')}" for name, end in short.items()) for one in settings]
 
 
 def write_space_of_best(folder: Path, runs: Sequence[RunReport]) -> None:

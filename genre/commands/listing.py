@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -18,6 +16,7 @@ from rich.text import Text
 
 from genre.audio.files import shown
 from genre.errors import ConfigError, near_names
+from genre.evaluation.files import write_row
 
 if TYPE_CHECKING:
     from genre.inference.decision import Decision
@@ -209,17 +208,6 @@ def take_any_text(form: str) -> None:
         reconfigure(errors="backslashreplace", line_buffering=True)
     else:
         reconfigure(encoding="utf-8", errors="surrogateescape", line_buffering=True)
-
-
-def write_row(stream: TextIO, cells: Iterable[object]) -> None:
-    r"""Write a row of CSV with the line end ``\n``: told to do so itself, csv may leave a ``\r`` in a cell unquoted.
-
-    >>> write_row(sys.stdout, ["a", "b,c"])
-    a,"b,c"
-    """
-    row = io.StringIO()
-    csv.writer(row).writerow(cells)
-    stream.write(row.getvalue().removesuffix("\r\n") + "\n")
 
 
 def check_top(top: object) -> None:

@@ -17,8 +17,9 @@ from rich.table import Table
 
 from genre.audio.files import shown
 from genre.commands.console import console, notes
-from genre.commands.listing import take_any_text, write_row
+from genre.commands.listing import take_any_text
 from genre.errors import ConfigError, DeviceError
+from genre.evaluation.files import write_row
 from genre.inference.microphone import Microphone, find_device, input_devices
 from genre.inference.sources import FileSource, Source
 

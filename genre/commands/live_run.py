@@ -16,18 +16,19 @@ from numpy.typing import NDArray
 from omegaconf import DictConfig
 
 from genre.commands.console import console, note
-from genre.commands.listing import resolved_format, take_any_text, write_row
+from genre.commands.listing import resolved_format, take_any_text
 from genre.commands.pictures import Pictures, VerdictHistory
 from genre.commands.screen import Screen, clock, headline
 from genre.commands.settings import listed, results_folder, thresholds
 from genre.errors import DataError
+from genre.evaluation.files import write_row
 from genre.evaluation.timeline import Timeline
 from genre.inference.decision import decide
 from genre.inference.denoise import Denoiser
 from genre.inference.intake import Intake, Sink
 from genre.inference.session import Books, Moment, Session
 from genre.inference.sources import Source
-from genre.inference.stream import LiveClassifier, Verdict
+from genre.inference.stream import NO_SOUND_DB, LiveClassifier, Verdict
 
 SCREEN_SEC = 0.05
 
@@ -158,7 +159,7 @@ class LiveRun:
         failure = self._source.failure.rstrip(".")
         if failure:
             raise DataError(f"{failure}; what was heard until then is kept" if books.seconds else failure)
-        if books.loudest_db <= -200:
+        if books.loudest_db <= NO_SOUND_DB:
             raise DataError(
                 f"no sound came from {self._title}; give another file, or look whether the microphone is muted"
             )

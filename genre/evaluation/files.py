@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import io
 import os
 import re
 import uuid
@@ -58,7 +59,20 @@ def write_csv(path: Path, rows: Iterable[Sequence[object]]) -> None:
         atomic(path) as temporary,
         temporary.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file,
     ):
-        csv.writer(_PlainLineEnds(file)).writerows(rows)
+        for row in rows:
+            write_row(file, row)
+
+
+def write_row(stream: TextIO, cells: Iterable[object]) -> None:
+    r"""Write a row of CSV with the line end ``\n``: told to do so itself, csv may leave a ``\r`` in a cell unquoted.
+
+    >>> import sys
+    >>> write_row(sys.stdout, ["a", "b,c"])
+    a,"b,c"
+    """
+    row = io.StringIO()
+    csv.writer(row).writerow(cells)
+    stream.write(row.getvalue().removesuffix("\r\n") + "\n")
 
 
 def file_name(*parts: object) -> str:
@@ -77,13 +91,3 @@ def file_name(*parts: object) -> str:
         short = safe.encode()[:LONGEST].decode(errors="ignore")
         safe = f"{short}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:6]}"
     return safe
-
-
-class _PlainLineEnds:
-    r"""Gives rows the line end ``\n``: told to do so itself, csv may leave a ``\r`` in a cell unquoted."""
-
-    def __init__(self, file: TextIO) -> None:
-        self.file = file
-
-    def write(self, row: str) -> int:
-        return self.file.write(row.removesuffix("\r\n") + "\n")

@@ -11,18 +11,17 @@ from __future__ import annotations
 
 import argparse
 import itertools
-import json
 import math
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from genre.errors import ConfigError, DataError, GenreError
+from genre.errors import DataError, GenreError, OneSentenceParser
 from genre.evaluation.comparison import Comparison, TrackScores, compare, track_scores
 from genre.evaluation.files import write_csv, write_text
 from genre.evaluation.intervals import Interval, interval_of
@@ -30,6 +29,7 @@ from genre.evaluation.leaderboard_tables import difference_rows, leaderboard_row
 from genre.evaluation.metrics import Metrics
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import METRICS_FILE, PREDICTIONS_FILES, RunReport, read_run
+from genre.evaluation.variants import differing, setting_key
 
 __all__ = ["markdown"]
 
@@ -240,7 +240,7 @@ def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
     for run in runs:
         info = run.info
         variants = models.setdefault((info.leaky, info.dataset, info.protocol, info.model), {})
-        variants.setdefault(_key(run.settings), []).append(run)
+        variants.setdefault(setting_key(run.settings), []).append(run)
     standings = [
         Standing(
             dataset=dataset,
@@ -271,11 +271,8 @@ def _variants(groups: Sequence[Sequence[RunReport]]) -> list[_Names]:
     """Return what tells runs of one model apart, for each group of repeats: ``lr=0.01, hidden=16``."""
     settings = [group[0].settings for group in groups]
     known = [one for one in settings if one]
-    names = sorted(set().union(*known))
-    differing = [name for name in names if len({_key(one.get(name)) for one in known}) > 1]
-    last = [name.rpartition(".")[2] for name in differing]
-    short = {name: end if last.count(end) == 1 else name for name, end in zip(differing, last, strict=True)}
-    usual = {name: value for name in differing for value in _usual(name, known)}
+    short = differing(known)
+    usual = {name: value for name in short for value in _usual(name, known)}
     if len(groups) == 1:
         return [_Names()]
 
@@ -283,10 +280,10 @@ def _variants(groups: Sequence[Sequence[RunReport]]) -> list[_Names]:
         return ", ".join(f"{short[name]}={one[name]}" for name in which if name in one)
 
     def unusual(one: Mapping[str, Any]) -> list[str]:
-        return [name for name in differing if name not in usual or _key(one[name]) != _key(usual[name])]
+        return [name for name in short if name not in usual or setting_key(one[name]) != setting_key(usual[name])]
 
     return [
-        _Names(told(one, differing), told(one, unusual(one)), told(usual, usual))
+        _Names(told(one, short), told(one, unusual(one)), told(usual, usual))
         if one
         else _Names("unknown settings", "unknown settings", told(usual, usual))
         for one in settings
@@ -296,23 +293,10 @@ def _variants(groups: Sequence[Sequence[RunReport]]) -> list[_Names]:
 def _usual(name: str, known: Sequence[Mapping[str, Any]]) -> list[object]:
     """Return the value of a setting, alone in a list, that more than half of some runs have, if all have one."""
     values = [one[name] for one in known if name in one]
-    key, count = Counter(map(_key, values)).most_common(1)[0]
+    key, count = Counter(map(setting_key, values)).most_common(1)[0]
     if len(values) < len(known) or 2 * count <= len(known):
         return []
-    return [next(value for value in values if _key(value) == key)]
-
-
-def _key(value: object) -> str:
-    """Return a text that is the same for equal settings, 0 and 0.0 being equal."""
-    return json.dumps(_plain(value), sort_keys=True)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return [next(value for value in values if setting_key(value) == key)]
 
 
 def compare_standings(standings: Sequence[Standing]) -> Differences:
@@ -436,15 +420,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence and exit status 1, as everywhere in this package."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; python -m genre.evaluation.leaderboard --help shows how it is used")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneSentenceParser(
         prog="python -m genre.evaluation.leaderboard",
         description="One table of many runs: mean, standard deviation and interval over seeds and folds.",
     )

@@ -15,9 +15,9 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from genre.errors import ConfigError, DataError, GenreError
+from genre.errors import DataError, GenreError, OneSentenceParser
 from genre.evaluation.calibration import reliability
 from genre.evaluation.files import write_csv, write_text
 from genre.evaluation.metrics import LEAK_WARNING, N_BOOTSTRAP, Metrics, class_scores, confusion_matrix, evaluate
@@ -385,15 +385,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence and exit status 1, as everywhere in this package."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; python -m genre.evaluation.report --help shows how it is used")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneSentenceParser(
         prog="python -m genre.evaluation.report",
         description="One page, report.html, of a run or of all runs of a sweep; it needs no network.",
     )

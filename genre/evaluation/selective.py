@@ -15,12 +15,11 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from genre.errors import ConfigError, DataError, GenreError
+from genre.errors import ConfigError, DataError, GenreError, OneSentenceParser
 from genre.evaluation.predictions import Predictions, track_level
 
 GRID = np.round(np.arange(0.0, 0.96, 0.05), 2)
@@ -111,15 +110,8 @@ def _settings(chosen: Selection) -> str:
     return f"unsure.probability={chosen.probability:g} unsure.margin={chosen.margin:g}"
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence and exit status 1, as everywhere in this package."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; python -m genre.evaluation.selective --help shows how it is used")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m genre.evaluation.selective", description="thresholds of unsure")
+    parser = OneSentenceParser(prog="python -m genre.evaluation.selective", description="thresholds of unsure")
     parser.add_argument("table", type=Path, help="predictions_val.csv of a run")
     parser.add_argument("--accuracy", type=float, default=0.8, help="wanted of sure answers (default: %(default)s)")
     return parser

@@ -126,9 +126,8 @@ def _draw_shares(axes: Axes, timeline: Timeline) -> None:
     named = [int(k) for k in np.argsort(-mean, kind="stable")[:MOST_NAMED]]
     shares = [timeline.probabilities[:, k] for k in named]
     names = [plain(timeline.labels[k], 24) for k in named]
-    numbers = (
-        named if len(mean) <= N_COLOURS else range(len(named))
-    )  # a genre has one colour in all pictures, if it can
+    one_each = len(mean) <= N_COLOURS  # then a genre has the same colour in all pictures
+    numbers = named if one_each else range(len(named))
     colours: list[Any] = [_colour(number) for number in numbers]
     if len(mean) > len(named):
         shares.append(1 - np.sum(shares, axis=0))

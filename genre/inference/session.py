@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from genre.inference.intake import Intake
 from genre.inference.sources import Source
-from genre.inference.stream import LiveClassifier, Verdict, level_db
+from genre.inference.stream import NO_SOUND_DB, LiveClassifier, Verdict, level_db
 
 _REMEMBERED_LATENCIES = 10_000
 
@@ -26,7 +26,7 @@ class Books:
     seconds
         Sound heard.
     loudest_db
-        Level of the loudest block of it; -200 for none or for digital silence.
+        Level of the loudest block of it; ``NO_SOUND_DB`` for none or for digital silence.
     n_verdicts
         How many there were.
     n_silent, n_unsure
@@ -47,7 +47,7 @@ class Books:
     """
 
     seconds: float = 0.0
-    loudest_db: float = -200.0
+    loudest_db: float = NO_SOUND_DB
     n_verdicts: int = 0
     n_silent: int = 0
     n_unsure: int = 0
@@ -148,7 +148,7 @@ class Session:
         self._on_moment = on_moment
         self._most = None if max_seconds is None else round(max_seconds * source.sample_rate)
         self._n_in = 0
-        self._level = -200.0
+        self._level = NO_SOUND_DB
         self._last: Verdict | None = None
         self._began = time.perf_counter()
         self._stopped = False

@@ -28,6 +28,9 @@ from genre.models.cnn_gru import CNNGRU
 SILENCE_DB = -60.0
 """Level, in dB of full scale, below which there is nothing to classify."""
 
+NO_SOUND_DB = -200.0
+"""Level of digital silence, in dB of full scale."""
+
 SILENCE_SEC = 1.0
 """After so much silence something new begins, and what was heard before it is forgotten."""
 
@@ -272,7 +275,11 @@ class LiveSettings:
     thresholds: Thresholds = field(default_factory=Thresholds)
 
     def __post_init__(self) -> None:
-        for name, low, high in (("hop_sec", 0.05, 60.0), ("memory_sec", 0.05, 3600.0), ("silence_db", -200.0, 0.0)):
+        for name, low, high in (
+            ("hop_sec", 0.05, 60.0),
+            ("memory_sec", 0.05, 3600.0),
+            ("silence_db", NO_SOUND_DB, 0.0),
+        ):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
                 raise ConfigError(f"live.{name}={value} is out of range; choose between {low:g} and {high:g}")
@@ -356,6 +363,6 @@ class LiveClassifier:
 
 
 def level_db(samples: NDArray[np.float32]) -> float:
-    """Return the root mean square of samples in dB of full scale; -200 for none or for digital silence."""
+    """Return the root mean square of samples in dB of full scale; :data:`NO_SOUND_DB` for digital silence."""
     power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
-    return 10 * float(np.log10(max(power, 1e-20)))
+    return 10 * float(np.log10(max(power, 10 ** (NO_SOUND_DB / 10))))

@@ -13,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import numpy as np
 from rich.console import Console
@@ -31,7 +30,7 @@ from genre.data.protocols import TrackTable
 from genre.data.store import CONTENT_INDEX
 from genre.data.tracks import Track, catalogue
 from genre.data.tracks_csv import FILE_NAME as TRACKS_CSV
-from genre.errors import AudioError, ConfigError, DataError, GenreError
+from genre.errors import AudioError, DataError, GenreError, OneSentenceParser
 
 MOST_SHOWN = 40
 """Pairs shown in the terminal; the table on disk has all."""
@@ -168,15 +167,8 @@ def _bar(console: Console) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one sentence and exit status 1, as everywhere in this package."""
-
-    def error(self, message: str) -> NoReturn:
-        raise ConfigError(f"{message}; python -m genre.data.duplicates --help shows how it is used")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
+    parser = OneSentenceParser(
         prog="python -m genre.data.duplicates",
         description="All pairs of files that hold one recording, with time offset and score.",
     )

@@ -1,0 +1,34 @@
+"""In which settings several things differ, and what these are called where space is scarce."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+def differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the dotted names of settings that are not alike in all of ``settings``, sorted, each with a short name.
+
+    The short name is the last part, where no other of them ends so.
+
+    >>> differing([{"seed": 0, "protocol.train_share": 1}, {"seed": 0.0, "protocol.train_share": 0.5}])
+    {'protocol.train_share': 'train_share'}
+    """
+    names = sorted(set().union(*settings))
+    names = [name for name in names if len({setting_key(one.get(name)) for one in settings}) > 1]
+    last = [name.rpartition(".")[2] for name in names]
+    return {name: end if last.count(end) == 1 else name for name, end in zip(names, last, strict=True)}
+
+
+def setting_key(value: object) -> str:
+    """Return a text that is the same for equal settings, 0 and 0.0 being equal."""
+    return json.dumps(_plain(value), sort_keys=True)
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
