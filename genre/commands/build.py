@@ -21,6 +21,7 @@ from genre.audio.damage import Damage
 from genre.commands.callbacks import (
     BestCheckpoint,
     History,
+    LearningRate,
     StepSeed,
     TellInterrupted,
     TrainingProgress,
@@ -197,7 +198,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     history = History()
     best = BestCheckpoint(folder, monitor=monitor, mode=mode)
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
-    callbacks: list[Callback] = [StepSeed(cfg.seed), history, best, last]
+    callbacks: list[Callback] = [StepSeed(cfg.seed), LearningRate(), history, best, last]
     if cfg.mode == "fit" and not _in_sweep():
         callbacks.append(TellInterrupted(folder))
     if cfg.callbacks.weight_average is not None:

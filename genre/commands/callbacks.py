@@ -13,6 +13,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import ModelCheckpoint
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from genre.commands.console import console, say
@@ -46,6 +47,24 @@ class StepSeed(Callback):
             torch.default_generator.manual_seed(seed)  # the same numbers, without the milliseconds for absent devices
         else:
             torch.manual_seed(seed)
+
+
+class LearningRate(Callback):
+    """Log the learning rate of every step as ``learning_rate``, and that of an epoch's last step among its metrics.
+
+    ``LightningModule.log`` would go through all metrics that the epoch has so far at every step.
+    """
+
+    def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
+        """Log the rate of the coming step."""
+        self.rate = float(optimizer.param_groups[0]["lr"])
+        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            for logger in trainer.loggers:
+                logger.log_metrics({"learning_rate": self.rate}, step=trainer.global_step)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Put the last rate among the metrics of the epoch."""
+        trainer.callback_metrics["learning_rate"] = torch.tensor(self.rate)
 
 
 class WholeCheckpoints(TorchCheckpointIO):

@@ -11,7 +11,7 @@ from pytorch_lightning import LightningModule
 from pytorch_lightning.utilities.types import OptimizerLRScheduler
 from torch import nn
 from torch.nn import functional
-from torchmetrics import MetricCollection
+from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
 from genre.data.batches import Batch
@@ -135,7 +135,11 @@ class GenreModule(LightningModule):
         self.register_buffer("temperature", torch.ones(()))
         self.register_buffer("class_weight", torch.ones(len(self.labels)), persistent=False)  # of training only
         metrics = MetricCollection(
-            {"clip_accuracy": MulticlassAccuracy(len(self.labels), average="micro"), "track_accuracy": TrackAccuracy()}
+            {
+                "loss": MeanMetric(nan_strategy="disable"),
+                "clip_accuracy": MulticlassAccuracy(len(self.labels), average="micro"),
+                "track_accuracy": TrackAccuracy(),
+            }
         )
         for side in ("train", "val", "test"):
             self.add_module(f"{side}_metrics", metrics.clone(prefix=f"{side}/"))
@@ -182,7 +186,7 @@ class GenreModule(LightningModule):
         """Return spectrograms (B, 1, bins, frames) as the network takes them."""
         if self.hparams["normalize"] == "none":
             return spectrogram
-        return (spectrogram - self.spectrogram_mean[:, None]) / self.spectrogram_std[:, None]
+        return (spectrogram - self.spectrogram_mean[:, None]).div_(self.spectrogram_std[:, None])
 
     def standardized(self, features: torch.Tensor) -> torch.Tensor:
         """Return features (B, 57) as the network takes them."""
@@ -197,7 +201,6 @@ class GenreModule(LightningModule):
         streams = self.stream_logits(batch["spectrogram"], batch["features"])
         loss = torch.stack([self._training_loss(logits, batch) for logits in streams]).mean()
         self._log("train", loss, streams.mean(dim=0), batch, first=batch_idx == 0)
-        self.log("learning_rate", self.trainer.optimizers[0].param_groups[0]["lr"], on_step=True, on_epoch=False)
         return loss
 
     def _training_loss(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:
@@ -243,9 +246,9 @@ class GenreModule(LightningModule):
         size = len(logits)
         metrics = self.get_submodule(f"{side}_metrics")
         assert isinstance(metrics, MetricCollection)
+        metrics["loss"].update(loss.detach().expand(size))  # once a clip: MeanMetric that lets NaN pass has no weights
         metrics["clip_accuracy"].update(logits, batch["label"])
         metrics["track_accuracy"].update(torch.softmax(logits.detach(), dim=-1), batch["label"], batch["track"])
-        self.log(f"{side}/loss", loss, batch_size=size, on_step=False, on_epoch=True, sync_dist=True)
         if first:  # computed when the epoch ends, so that once is enough; each time costs milliseconds
             self.log_dict(metrics, batch_size=size, on_step=False, on_epoch=True)
 

@@ -8,12 +8,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.nn import functional
 
 from genre.commands.callbacks import StepSeed
 from genre.data.randomness import step_seed
+from genre.evaluation.predictions import Predictions
+from genre.models.registry import load_model
 
 
 def test_every_step_has_the_random_numbers_of_its_own_seed() -> None:
@@ -74,20 +77,39 @@ def test_accumulated_batches_draw_other_numbers_and_the_network_others_than_augm
     assert len({*seen["network"], *seen["augment"]}) == 24
 
 
+def test_logged_metrics_are_those_of_all_batches(train, music: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    small = ("data.clip_sec=1", "model.widths=[4,8]", "model.hidden=16", "trainer.max_epochs=1", "logger=none")
+    result = train("data=folder", f"data.root={music}", "data.batch_size=4", f"hydra.run.dir={run}", *small)
+    assert result.status == 0, result.err
+    clips = Predictions.read_csv(run / "predictions_val.csv")
+    assert len(clips.label) == 6  # a batch of four and one of two
+    logged = {row["curve"]: float(row["value"]) for row in rows(run / "history.csv")}
+    assert logged["val/clip_accuracy"] == pytest.approx((clips.predicted == clips.label).mean())
+    temperature = load_model(run / "best.ckpt").temperature
+    before = torch.tensor(clips.probabilities).log() * temperature  # as in training, before calibration
+    loss = functional.cross_entropy(before, torch.tensor(clips.label)).item()
+    assert logged["val/loss"] == pytest.approx(loss, rel=1e-4)
+    training = logged["train/clip_accuracy"] * 12  # of six tracks with two clips each
+    assert training == pytest.approx(round(training), abs=1e-4)
+
+
 def rows(path: Path) -> list[dict[str, str]]:
     with path.open(newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
 
 
-def test_logged_metrics_are_those_of_all_batches(train, music: Path, tmp_path: Path) -> None:
+def test_every_step_has_its_learning_rate_and_every_epoch_that_of_its_last(train, music: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    small = ("data.clip_sec=1", "model.widths=[4,8]", "model.hidden=16", "trainer.max_epochs=1", "logger=none")
-    result = train("data=folder", f"data.root={music}", "data.batch_size=2", f"hydra.run.dir={run}", *small)
+    small = ("data.clip_sec=1", "model.widths=[4,8]", "model.hidden=16", "trainer.max_epochs=2", "data.batch_size=4")
+    schedule = ("optimizer.learning_rate=0.01", "scheduler=step", "scheduler.at=0.75")
+    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={run}", *small, *schedule)
     assert result.status == 0, result.err
-    clips = rows(run / "predictions_val.csv")
-    right = np.array([clip["label"] == clip["predicted"] for clip in clips])
-    assert len(right) == 6  # three batches
-    logged = {row["curve"]: float(row["value"]) for row in rows(run / "history.csv")}
-    assert logged["val/clip_accuracy"] == pytest.approx(right.mean())
-    training = logged["train/clip_accuracy"] * 12  # of six tracks with two clips each
-    assert training == pytest.approx(round(training), abs=1e-4)
+    events = EventAccumulator(str(run / "tensorboard"))
+    events.Reload()
+    steps = [(point.step, point.value) for point in events.Scalars("learning_rate")]
+    expected = [0.01] * 5 + [0.0025]  # of six steps the last comes after three quarters
+    assert [step for step, _ in steps] == list(range(6))
+    assert [rate for _, rate in steps] == pytest.approx(expected)
+    epochs = [float(row["value"]) for row in rows(run / "history.csv") if row["curve"] == "learning_rate"]
+    assert epochs == pytest.approx([expected[2], expected[5]])

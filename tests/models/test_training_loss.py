@@ -57,3 +57,10 @@ def test_however_rare_a_class_is_a_clip_is_drawn_to_its_own(label: int) -> None:
     wanted = torch.full((3,), 0.05)
     wanted[label] = 0.9
     torch.testing.assert_close(best, wanted, atol=2e-3, rtol=0)
+
+
+def test_a_loss_that_is_not_a_number_is_shown() -> None:
+    losses = model().get_submodule("train_metrics").get_submodule("loss")
+    for loss in (1.0, float("nan")):
+        losses.update(torch.tensor(loss).expand(4))
+    assert losses.compute().isnan()
