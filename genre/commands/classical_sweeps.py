@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from genre.commands.sweeps import SweepReport
-from genre.evaluation.files import file_name
+from genre.evaluation.files import file_names
 from genre.evaluation.variants import differing
 
 if TYPE_CHECKING:
@@ -40,15 +40,15 @@ def write_accuracy_tables(folder: Path, runs: Sequence[RunReport]) -> None:
     from genre.evaluation.sweep_plots import accuracy_table_figure, tables_by_comparison
 
     tables = _tables(runs)
-    for (dataset, protocol, unusual, others), members in tables.items():
+    which = [(*key[:3], *(text.replace("=", "") for text in key[3])) if len(tables) > 1 else () for key in tables]
+    names = file_names(("accuracy_table", *parts) for parts in which)
+    for ((dataset, protocol, unusual, others), members), name in zip(tables.items(), names, strict=True):
         tested = [run for run in members if run.test is not None]
-        names = zip(_names(tested, "transform"), _names(tested, "classifier"), strict=True)
-        cells = [(*pair, run.test.track_accuracy) for pair, run in zip(names, tested, strict=True) if run.test]
+        pairs = zip(_names(tested, "transform"), _names(tested, "classifier"), strict=True)
+        cells = [(*pair, run.test.track_accuracy) for pair, run in zip(pairs, tested, strict=True) if run.test]
         accuracy, transforms, classifiers = tables_by_comparison(cells)
         above = Heading(dataset, protocol, members[0].info.leaky, " ".join(filter(None, (unusual, *others))), "test")
-        which = (dataset, protocol, unusual, *(text.replace("=", "") for text in others)) if len(tables) > 1 else ()
-        path = folder / f"{file_name('accuracy_table', *filter(None, which))}.png"
-        save_png(accuracy_table_figure(accuracy, transforms, classifiers, above), path)
+        save_png(accuracy_table_figure(accuracy, transforms, classifiers, above), folder / f"{name}.png")
 
 
 def _tables(runs: Sequence[RunReport]) -> dict[tuple[str, str, str, tuple[str, ...]], list[RunReport]]:

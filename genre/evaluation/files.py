@@ -9,6 +9,7 @@ import io
 import os
 import re
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
@@ -78,16 +79,38 @@ def write_row(stream: TextIO, cells: Iterable[object]) -> None:
 def file_name(*parts: object) -> str:
     """Join parts to a name that may stand in a path and in a command: what ``${file_name:part,part}`` means.
 
-    What may not is replaced by hyphens. So that two different names stay different, a check sum is added where more
-    than the brackets and spaces of a list was replaced, or the name is longer than 150 bytes.
+    What may not is replaced by hyphens, and empty parts are left out. So that two different names stay different, a
+    check sum is added where more than the brackets and spaces of a list was replaced, or the name is longer than 150
+    bytes. Parts with underscores may join to the name of others: :func:`file_names` tells several things apart.
 
     >>> file_name("mini_vgg", "widths[16, 32]", "seed0")
     'mini_vgg_widths16-32_seed0'
     """
-    text = "_".join(map(str, parts))
+    text = "_".join(filter(None, map(str, parts)))
     plain = re.sub(r"[\[\]{}'\"]", "", text).replace(", ", "-").replace(": ", "-")
     safe = re.sub(r"[^\w.+-]+", "-", plain).strip("-.")
     if safe != plain or len(safe.encode()) > LONGEST:
         short = safe.encode()[:LONGEST].decode(errors="ignore")
-        safe = f"{short}-{hashlib.sha256(text.encode(errors='surrogatepass')).hexdigest()[:6]}"
+        safe = f"{short}-{_check_sum(text)}"
     return safe
+
+
+def file_names(things: Iterable[Sequence[object]]) -> list[str]:
+    """Return the :func:`file_name` of each of several things that lie in one folder, no two of them alike.
+
+    Where different parts join to one name, each of those names gets a check sum of its parts.
+
+    >>> file_names([("mini", "vgg_demo"), ("mini_vgg", "demo"), ("mini_vgg", "gtzan")])
+    ['mini_vgg_demo-125fb1', 'mini_vgg_demo-4fd52a', 'mini_vgg_gtzan']
+    """
+    texts = [tuple(map(str, parts)) for parts in things]
+    names = [file_name(*parts) for parts in texts]
+    count = Counter(names)
+    return [
+        f"{name}-{_check_sum(chr(0).join(parts))}" if count[name] > 1 else name
+        for name, parts in zip(names, texts, strict=True)
+    ]
+
+
+def _check_sum(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:6]

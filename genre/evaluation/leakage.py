@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genre.evaluation.files import file_name
+from genre.evaluation.files import file_names
 from genre.evaluation.leaderboard import Standing
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def write_protocol_pictures(folder: Path, standings: Sequence[Standing]) -> list
     Parameters
     ----------
     folder
-        Where ``protocols_<model>_<dataset>.png`` goes, named by :func:`~genre.evaluation.files.file_name`.
+        Where ``protocols_<model>_<dataset>.png`` goes, named by :func:`~genre.evaluation.files.file_names`.
     standings
         Lines of a leaderboard.
 
@@ -34,16 +34,16 @@ def write_protocol_pictures(folder: Path, standings: Sequence[Standing]) -> list
     DataError
         When a picture cannot be written.
     """
-    paths = []
     tested = sorted((standing for standing in standings if standing.interval is not None), key=_same)
-    for (model, dataset), members in itertools.groupby(tested, key=_same):
-        protocols = list(members)
-        if len(protocols) < 2:
-            continue
+    groups = {key: list(members) for key, members in itertools.groupby(tested, key=_same)}
+    drawn = {key: protocols for key, protocols in groups.items() if len(protocols) > 1}
+    names = file_names(("protocols", *key) for key in drawn)
+    paths = []
+    for ((model, dataset), protocols), name in zip(drawn.items(), names, strict=True):
         from genre.evaluation.plots import leakage_bars_png
 
         bars = sorted(map(_bar, protocols), key=lambda bar: (not bar.leaky, -bar.accuracy))
-        path = folder / f"{file_name('protocols', model, dataset)}.png"
+        path = folder / f"{name}.png"
         leakage_bars_png(path, bars, dataset=dataset, subject=f"Track accuracy of {model} by protocol")
         paths.append(path)
     return sorted(paths)

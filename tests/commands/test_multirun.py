@@ -23,7 +23,7 @@ from genre.commands import entry
 from genre.commands.classical_sweeps import ClassicalSweepReport
 from genre.commands.study import StudyReport
 from genre.commands.sweeps import SweepReport, command_number, job_folder
-from genre.evaluation.files import file_name
+from genre.evaluation.files import file_name, file_names
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1", "logger=none")
 
@@ -221,6 +221,17 @@ def test_names_can_be_written_anywhere_and_stay_different() -> None:
         assert len(name.encode()) < 200
         assert "/" not in name
         assert ".." not in name.split("-")[-1]
+
+
+def test_things_of_one_folder_have_different_names_and_usual_ones_stay_plain() -> None:
+    alike = [("a_b", "c"), ("a", "b_c"), ("a", "b", "c"), ("a", "", "b_c")]
+    usual = [("protocols", "mini_vgg", "demo"), ("accuracy_table", "demo", "clip_random", "", "train_share0.5")]
+    names = file_names([*alike, *usual])
+    assert len(set(names)) == len(names)
+    assert all(name.startswith("a_b_c-") for name in names[:4])
+    assert names[4:] == ["protocols_mini_vgg_demo", "accuracy_table_demo_clip_random_train_share0.5"]
+    assert file_names(alike[:1]) == ["a_b_c"]
+    assert file_names(reversed(alike)) == names[3::-1]
 
 
 def claim(arguments: tuple[Path, str]) -> int:

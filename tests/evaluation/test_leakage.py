@@ -71,3 +71,16 @@ def test_names_that_are_long_or_alike_have_pictures_of_their_own(drawn, tmp_path
     paths = write_protocol_pictures(tmp_path, leaderboard(runs))
     assert len(set(paths)) == len(models)
     assert all(len(path.name.encode()) + len("..0123456789ab.tmp") <= 255 for path in paths)
+
+
+def test_names_that_join_alike_have_pictures_of_their_own(drawn, tmp_path: Path) -> None:
+    alike = [("mini_vgg", "demo"), ("mini", "vgg_demo"), ("mini_vgg", "gtzan")]
+    runs = [
+        run_of(f"{model} {dataset} {protocol}", model=model, dataset=dataset, protocol=protocol)
+        for model, dataset in alike
+        for protocol in ("track", "artist")
+    ]
+    paths = write_protocol_pictures(tmp_path, leaderboard(runs))
+    assert {path.name for path in paths} == drawn.keys()
+    assert len(drawn) == 3
+    assert "protocols_mini_vgg_gtzan.png" in drawn
