@@ -196,6 +196,11 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
             f"trainer.fast_dev_run={cfg.trainer.fast_dev_run} leaves no checkpoint, which a run needs for its "
             "evaluation; for a quick try take trainer.max_epochs=1 data.max_clips=1 instead"
         )
+    for name in ("limit_train_batches", "max_steps"):
+        if cfg.mode == "fit" and cfg.trainer.get(name) == 0:
+            raise ConfigError(
+                f"trainer.{name}={cfg.trainer[name]} leaves nothing to learn from; take it out, or raise it"
+            )
     history = History()
     best = BestCheckpoint(folder, monitor=monitor, mode=mode)
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)

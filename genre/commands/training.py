@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 from numpy.typing import NDArray
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import seed_everything
@@ -310,6 +311,7 @@ class Job:
             trainer.callbacks.append(AsConfigured())  # type: ignore[attr-defined]
         for logger in trainer.loggers if self.leads else ():
             tensorboard.log_settings(logger, self.cfg)
+        before = 0 if start is None else int(read_checkpoint(start)["global_step"])
         try:
             trainer.fit(self.model, datamodule=self.datamodule, ckpt_path=start, weights_only=True)
         except (RuntimeError, ValueError) as error:
@@ -319,6 +321,16 @@ class Job:
                 f"{start} holds another network or optimizer than the one configured; use the same model settings and "
                 "the same optimizer.name"
             ) from error
+        except MisconfigurationException as error:
+            said = " ".join(str(error).split()).rstrip(".")
+            raise ConfigError(f"these settings of trainer do not fit the data ({said}); change them") from error
+        if trainer.global_step <= before:
+            if self.leads:
+                clear_for_training(self.folder, start)  # of the best epoch of the run that was to be continued
+            raise ConfigError(
+                "nothing was trained, since the settings of trainer end the training before its first step; raise what "
+                "limits it, such as trainer.max_steps"
+            )
         return Path(self.parts.checkpoint.best_model_path)
 
     def _check_epochs(self) -> None:

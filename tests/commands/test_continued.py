@@ -211,6 +211,16 @@ def history(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+def test_a_continued_run_that_takes_no_step_is_one_sentence(train, first: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    asked = ("trainer.max_epochs=3", "+trainer.max_steps=1", f"hydra.run.dir={run}")
+    result = train(f"ckpt={first / 'last.ckpt'}", *asked)
+    assert result.status == 1, result.out
+    (line,) = (line for line in result.err.splitlines() if line.startswith("error: "))
+    assert line.startswith("error: nothing was trained")
+    assert not {"metrics.json", "best.ckpt", "last.ckpt"} & {path.name for path in run.iterdir()}
+
+
 def test_another_optimizer_is_one_sentence(train, first: Path, tmp_path: Path) -> None:
     result = train(
         f"ckpt={first / 'last.ckpt'}",

@@ -111,6 +111,8 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("data.jobs=0", "data.jobs=0"),
         ("protocol.val=1.5", "protocol.val"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0"),
+        ("+trainer.limit_train_batches=0", "trainer.limit_train_batches=0 leaves nothing to learn from; take it out"),
+        ("+trainer.max_steps=0", "trainer.max_steps=0 leaves nothing to learn from"),
         ("callbacks.monitor_mode=up", "callbacks.monitor_mode=up"),
         ("callbacks.monitor_mode=max", "callbacks.monitor_mode=max does not fit callbacks.monitor=val/loss"),
         ("callbacks.patience=abc", "callbacks.patience=abc is not a number of epochs"),
@@ -211,6 +213,11 @@ def test_class_with_nothing_left(fails, make_music) -> None:
 
 def test_gtzan_without_genres(fails, music: Path) -> None:
     assert "blues" in fails("data=gtzan", f"data.root={music}")
+
+
+def test_less_than_one_batch_to_learn_from(fails, music: Path) -> None:
+    sentence = fails("data=folder", f"data.root={music}", "+trainer.limit_train_batches=0.01", *SMALL)
+    assert "limit_train_batches" in sentence
 
 
 def test_checkpoint_missing(fails, tmp_path: Path) -> None:
