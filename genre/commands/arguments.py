@@ -53,7 +53,7 @@ def split_arguments(arguments: Sequence[str], *, may_repeat: Sequence[str] = ())
     is_value = False
     for argument in arguments:
         name, _, value = argument.partition("=")
-        if is_value or (argument.startswith("-") and not os.path.lexists(argument)):
+        if is_value or (argument.startswith("-") and argument != "-" and not os.path.lexists(argument)):
             settings.append(argument)
         elif os.path.lexists(argument) or not _SETTING.match(argument):
             paths.append(argument)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from omegaconf import DictConfig
 
+from genre.commands.console import note
 from genre.commands.entry import plain_arguments
 from genre.commands.listing import check_top, resolved_format
-from genre.commands.live import is_live, listen, print_devices
+from genre.commands.live import MICROPHONE, STREAM, is_live, listen, print_devices
 from genre.commands.settings import denoiser_maker, listed, results_folder, thresholds, wanted_plots
 from genre.errors import ConfigError, near_names
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from genre.inference.predictor import Predictor
 
 EXPORTS = ("torch",)
+STANDARD_INPUT = "-"
 
 
 def run(cfg: DictConfig) -> None:
@@ -33,6 +36,8 @@ def run(cfg: DictConfig) -> None:
         return
     inputs = [*plain_arguments().paths, *listed(cfg, "input")]
     _check(cfg, inputs)
+    for line in _without_effect(cfg, inputs):
+        note(f"note: {line}", style="yellow")
 
     def load() -> tuple[Predictor, Callable[[], Denoiser]]:
         from genre.inference.predictor import load_predictor
@@ -67,5 +72,39 @@ def _check(cfg: DictConfig, inputs: Sequence[str]) -> None:
         raise ConfigError(
             "there is nothing to listen to; add files or folders to the command, or input=mic for the microphone"
         )
+    if any(text.removeprefix(STREAM) == STANDARD_INPUT for text in inputs) and not os.path.lexists(STANDARD_INPUT):
+        raise ConfigError("standard input is not listened to; give the name of a file, or input=mic for the microphone")
     if any(map(is_live, inputs)) and len(inputs) > 1:
         raise ConfigError("the microphone and stream: are listened to alone; leave out the other inputs")
+
+
+def _without_effect(cfg: DictConfig, inputs: Sequence[str]) -> Iterator[str]:
+    """Yield a sentence on each kind of settings that were given and change nothing in what the command does."""
+    from hydra.core.hydra_config import HydraConfig
+
+    given = sorted({str(one).partition("=")[0].lstrip("+~") for one in HydraConfig.get().overrides.task})
+    if cfg.export is not None:
+        if inputs:
+            yield f"export={cfg.export} listens to nothing, so the inputs are left out"
+        return
+    for names, where in _unused(cfg, live=inputs[0] if is_live(inputs[0]) else None):
+        idle = [name for name in given if name.startswith(names)]
+        if idle:
+            yield f"{', '.join(idle)} {'has' if len(idle) == 1 else 'have'} no effect {where}"
+
+
+def _unused(cfg: DictConfig, live: str | None) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield what settings that are not used begin with, and where that is so."""
+    form = resolved_format(cfg.format)
+    if live is None:
+        yield ("live.",), "on files, only on the microphone and stream:"
+        yield ("clips",) if form == "table" else ("top",), f"on format={form}"
+        return
+    yield ("hop_sec",), "on live sound; live.hop_sec has"
+    yield ("clips", "top"), "on live sound, only on files"
+    if live != MICROPHONE:
+        yield ("live.device", "live.countdown"), "on stream:, only on the microphone"
+        return
+    yield ("live.real_time",), "on the microphone, only on stream:"
+    if cfg.live.seconds is None:
+        yield ("live.countdown",), "without live.seconds"

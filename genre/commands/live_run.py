@@ -145,6 +145,8 @@ class LiveRun:
             )
         if "denoise" in self._plots:
             self._pictures.denoising(self._folder / "denoise.png", self._title)
+        if self._source.truncated:
+            note(f"{self._title} ends earlier than it says: what is there was heard", style="yellow")
         for line in self._summary(books):
             note(line)
 

@@ -34,6 +34,8 @@ class Source(ABC):
         In Hz.
     failure : str
         Why it ended before its time, as one sentence; else empty.
+    truncated : bool
+        Whether it ended before its own header says; known at its end.
     real_time : bool
         Whether a second of it takes a second.
     n_overflows : int
@@ -42,6 +44,7 @@ class Source(ABC):
 
     sample_rate: int
     failure: str = ""
+    truncated: bool = False
     real_time: bool = True
     n_overflows: int = 0
 
@@ -120,6 +123,7 @@ class FileSource(Source):
                     played += len(block)
                     if not self._write(block, began + played / self.sample_rate):
                         return
+            self.truncated = self._blocks.truncated
         except AudioError as error:
             self.failure = str(error)
         finally:

@@ -274,6 +274,8 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("CKPT", "input=stream:a.wav", "live.hop_sec=0"), "live.hop_sec=0"),
         (("CKPT", "input=stream:a.wav", "live.carry=true"), "live.carry=true needs a cnn_gru"),
         (("CKPT", "export=onx"), "export=onx is unknown"),
+        (("CKPT", "-"), "standard input is not listened to; give the name of a file"),
+        (("CKPT", "input=stream:-"), "standard input is not listened to"),
     ],
 )
 def test_one_sentence_for_what_is_wrong(
@@ -380,6 +382,36 @@ def test_a_stream_shorter_than_lead_in_and_clip_has_no_verdict(infer, ckpt: str,
     result = infer(ckpt, "input=stream:song.wav", *settings)
     assert result.status == 0
     assert "1.4 s were heard, less than 0.5 s of noise and one clip of 1 s: there is no verdict" in result.err
+
+
+def test_a_stream_that_is_cut_short_says_so(infer, ckpt: str, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 4.0), 22050)
+    (tmp_path / "song.wav").write_bytes((tmp_path / "song.wav").read_bytes()[: 2 * 22050 * 2])
+    result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", "format=json")
+    assert result.status == 0
+    assert "song.wav ends earlier than it says" in result.err
+    assert "heard 2.0 s" in result.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "note"),
+    [
+        (("a.wav", "live.seconds=3", "live.device=1"), "live.device, live.seconds have no effect on files"),
+        (("a.wav", "format=json", "top=5"), "top has no effect on format=json"),
+        (("a.wav", "format=table", "clips=true"), "clips has no effect on format=table"),
+        (("input=stream:a.wav", "hop_sec=0.5"), "hop_sec has no effect on live sound; live.hop_sec has"),
+        (("input=stream:a.wav", "clips=true"), "clips has no effect on live sound, only on files"),
+        (("input=stream:a.wav", "live.countdown=0"), "live.countdown has no effect on stream:, only on the microphone"),
+    ],
+)
+def test_a_setting_without_effect_is_told(
+    infer, ckpt: str, tmp_path: Path, arguments: tuple[str, ...], note: str
+) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(440, 2.0), 22050)
+    result = infer(ckpt, *arguments, "hydra.run.dir=out")
+    assert result.status == 0, result.err
+    (line,) = (line for line in result.err.splitlines() if line.startswith("note: "))
+    assert line.startswith(f"note: {note}")
 
 
 @pytest.mark.parametrize("samples", [np.zeros(0), np.zeros(3 * 22050)], ids=["none", "zeros"])
