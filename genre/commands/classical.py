@@ -193,6 +193,7 @@ class Job:
             info=info,
             val=sides["val"],
             test=sides["test"],
+            artist=self.features.table.known_artists,
             chosen=chosen,
             settings={"feature_set": self.cfg.feature_set, **compared_settings(self.cfg, CLASSICAL_GROUPS)},
             also=lambda report: self._log(report, trials, sides),

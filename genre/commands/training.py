@@ -363,6 +363,7 @@ class Job:
             val=sides["val"],
             test=sides["test"],
             history=self.parts.history.values,
+            artist=self.datamodule.table.known_artists,
             best_epoch=int(read_checkpoint(checkpoint)["epoch"]) + 1,
             settings=compared_settings(self.cfg),
             also=lambda report: self._log(report, sides),

@@ -24,7 +24,7 @@ import numpy as np
 from genre.errors import DataError, GenreError, OneSentenceParser
 from genre.evaluation.comparison import Comparison, TrackScores, compare, track_scores
 from genre.evaluation.files import write_csv, write_text
-from genre.evaluation.intervals import Interval, interval_of
+from genre.evaluation.intervals import Interval, artists_of, interval_of
 from genre.evaluation.leaderboard_tables import difference_rows, leaderboard_rows, markdown
 from genre.evaluation.metrics import Metrics
 from genre.evaluation.predictions import Predictions
@@ -326,9 +326,10 @@ def compare_standings(standings: Sequence[Standing]) -> Differences:
 
 
 def _track_scores(standing: Standing, notices: list[str]) -> TrackScores | None:
-    files = [run.folder / PREDICTIONS_FILES["test"] for run in standing.runs if run.test]
+    tested = [run for run in standing.runs if run.test]
     try:
-        return track_scores([Predictions.read_csv(file) for file in files])
+        tables = [Predictions.read_csv(run.folder / PREDICTIONS_FILES["test"]) for run in tested]
+        return track_scores(tables, artists_of(tested))
     except DataError as error:
         notices.append(f"{standing.name} is compared with no other: {error}")
         return None

@@ -19,6 +19,7 @@ METRICS = {"clip_accuracy", "track_accuracy", "track_accuracy_ci95", "macro_f1",
 FACTS = {"protocol", "leaky", "model", "seed", "parameters", "train_seconds", "dataset", "config_hash", "version"}
 OUTPUTS = {
     "metrics.json",
+    "artists.csv",
     "predictions.csv",
     "predictions_val.csv",
     "confusion_matrix.png",
