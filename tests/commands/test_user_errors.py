@@ -155,6 +155,12 @@ def test_wrong_setting_of_the_model(argument: str, hint: str, fails, music: Path
     assert hint in fails("data=folder", f"data.root={music}", "data.clip_sec=1", argument)
 
 
+def test_a_folder_of_music_with_the_demo_data_is_not_written_to(fails, music: Path) -> None:
+    before = sorted(music.rglob("*"))
+    assert "is not read by data=demo, which composes its own: add data=folder" in fails(f"data.root={music}")
+    assert sorted(music.rglob("*")) == before
+
+
 def test_changes_by_decibels_of_pictures_that_are_not_in_decibels(fails) -> None:
     sentence = fails("frontend=stft512", "augment=music")
     assert "augment.gain_db=3.0 augment.tilt_db=3.0 augment.equalizer_db=3.0 would drown" in sentence
