@@ -116,7 +116,7 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
             return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
     job.check_tracks()
-    for side in ("val", "test"):
+    for side in datamodule.judged:
         datamodule.loader(side)  # finds that there are fewer clips than processes before any of them is started
     if job.leads:
         _tell_data(datamodule, folder)
@@ -340,8 +340,8 @@ class Job:
                 )
 
     def _evaluate(self, checkpoint: Path) -> float | None:
-        """Predict validation and test clips, write every output of the run and show the result."""
-        sides = {side: self._predict(side) for side in ("val", "test")}
+        """Predict validation (if there are any) and test clips, write every output of the run, show the result."""
+        sides = {side: self._predict(side) for side in self.datamodule.judged}
         if not self.leads:
             return None
         origin = self.model.provenance
@@ -360,7 +360,7 @@ class Job:
         report = write_run(
             self.folder,
             info=info,
-            val=sides["val"],
+            val=sides.get("val"),
             test=sides["test"],
             history=self.parts.history.values,
             artist=self.datamodule.table.known_artists,
