@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from genre.evaluation.leaderboard import leaderboard, read_runs
+
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "data.batch_size=4", "trainer.max_epochs=1")
 QUIET = ("logger=none", "report=false")
 
@@ -47,3 +49,56 @@ def test_a_checkpoint_is_tested_on_all_of_another_folder(train, trained: Path, m
     result = train(*continued, *fresh)
     assert result.status == 1
     assert result.err.startswith("error: of these tracks the split column has none in training and validation: ")
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ("model=resnet18",),
+        ("model.hidden=5",),
+        ("optimizer.learning_rate=0.5",),
+        ("scheduler=step",),
+        ("augment=music",),
+        ("damage=microphone",),
+        ("trainer.max_epochs=9",),
+        ("data.max_clips=1",),
+        ("callbacks.patience=2", "seed=5"),
+        ("+trainer.accumulate_grad_batches=2",),
+    ],
+    ids=lambda settings: settings[0],
+)
+def test_an_evaluation_is_of_no_other_training(settings, train, trained: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = train("mode=test", f"ckpt={trained / 'best.ckpt'}", *settings, *QUIET, f"hydra.run.dir={run}")
+    assert result.status == 1
+    (line,) = (line for line in result.err.splitlines() if line.strip())
+    assert line == (
+        f"error: mode=test evaluates {trained / 'best.ckpt'} as it was trained, which {' '.join(settings)} would "
+        f"change; take {'it' if len(settings) == 1 else 'them'} out of the command, or train anew without ckpt"
+    )
+    assert not (run / "metrics.json").exists()
+
+
+def test_an_evaluation_is_told_with_the_settings_of_the_training(train, trained: Path, music: Path, tmp_path) -> None:
+    run = tmp_path / "run"
+    said = ("model=mini_vgg", "model.widths=[2,2]", "model.hidden=4")  # as it was
+    where = ("data=folder", f"data.root={music}", "data.batch_size=5", "trainer=default", "trainer.precision=64-true")
+    result = train("mode=test", f"ckpt={trained / 'best.ckpt'}", *said, *where, *QUIET, f"hydra.run.dir={run}")
+    assert result.status == 0, result.err
+    assert (run / "settings.json").read_bytes() == (trained / "settings.json").read_bytes()
+    assert metrics(run)["config_hash"] == metrics(trained)["config_hash"]
+
+
+def test_an_evaluation_on_other_music_does_not_displace_the_training(
+    train, trained: Path, make_music, tmp_path: Path
+) -> None:
+    root, run = make_music("fresh", seconds=3.3, splits=("test",)), tmp_path / "run"
+    fresh = ("data=folder", f"data.root={root}", "protocol=predefined", f"hydra.run.dir={run}")
+    result = train("mode=test", f"ckpt={trained / 'best.ckpt'}", *fresh, *QUIET)
+    assert result.status == 0, result.err
+    found = read_runs([trained, run])
+    assert (len(found.runs), found.notices) == (2, ())
+    assert [(line.dataset, line.model) for line in leaderboard(found.runs)] == [
+        ("fresh", "mini_vgg"),
+        (metrics(trained)["dataset"], "mini_vgg"),
+    ]
