@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -102,3 +103,19 @@ def test_an_evaluation_on_other_music_does_not_displace_the_training(
         ("fresh", "mini_vgg"),
         (metrics(trained)["dataset"], "mini_vgg"),
     ]
+
+
+def test_the_folder_of_a_checkpoints_run_is_called_what_is_done(train, trained: Path, tmp_path: Path) -> None:
+    tested, continued = (f"ckpt={trained / name}" for name in ("best.ckpt", "last.ckpt"))
+    for settings in (
+        ("mode=test", tested),
+        (continued, "trainer.max_epochs=2"),
+        ("mode=test", tested, "hydra.run.dir=mine"),
+    ):
+        result = train(*settings, *QUIET)
+        assert result.status == 0, result.err
+    time = r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-\d{6}"
+    first, second = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert re.fullmatch(rf"{time}_tested", first)
+    assert re.fullmatch(rf"{time}_continued", second)
+    assert (tmp_path / "mine" / "metrics.json").is_file()
