@@ -114,6 +114,7 @@ def build_datamodule(
         damage=damage,
         copies=copies,
         duplicates=data.duplicates,
+        only_test=cfg.get("mode") == "test",
         progress=progress,
         say=say,
         fingerprint_progress=fingerprint_progress,
