@@ -365,7 +365,7 @@ class Job:
             history=self.parts.history.values,
             artist=self.datamodule.table.known_artists,
             best_epoch=int(read_checkpoint(checkpoint)["epoch"]) + 1,
-            settings=compared_settings(self.cfg),
+            settings=compared_settings(self.cfg, self.datamodule.table),
             also=lambda report: self._log(report, sides),
         )
         facts = {"checkpoint": str(checkpoint)}
