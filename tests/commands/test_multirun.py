@@ -116,6 +116,17 @@ def test_two_folders_of_one_name_are_two_lines(command: str, run_command, make_m
     assert all(re.search(r" \(tracks=8 in 2 classes #[0-9a-f]{6}\)$", standing.name) for standing in standings)
 
 
+def test_a_sweep_over_folders_has_a_job_for_each(sweep, make_music, tmp_path: Path) -> None:
+    roots = [make_music(f"{genre} part", genres=(genre, "c")) for genre in ("a", "b")]
+    given = ("data=folder", "protocol=track", "data.clip_sec=1", "transform=none", "classifier=knn", "logger=none")
+    folder = tmp_path / "sweep"
+    result = sweep("-m", f"data.root={roots[0]},{roots[1]},nowhere", f"hydra.sweep.dir={folder}", *given)
+    assert result.status == 1
+    assert "1 of 3 runs failed" in result.err
+    assert "data.root=nowhere does not exist" in result.err
+    assert {run.info.dataset for run in read_runs([folder]).runs} == {"a part", "b part"}
+
+
 def test_a_table_that_cannot_be_written_fails_the_command_and_hides_no_failed_job(train, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     (folder / "leaderboard.md").mkdir(parents=True)  # cannot be replaced by a file
