@@ -32,7 +32,7 @@ from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
 from genre.commands.lineage import Provenance, check_unknown, continued_hash, evaluated_hash, known_tracks
 from genre.commands.page import write_run_page
-from genre.commands.resuming import LAST, clear_for_training, own_checkpoint
+from genre.commands.resuming import BEST, LAST, clear_for_training, own_checkpoint
 from genre.commands.runs import alone_in, check_seed, finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.disk import replacing
@@ -46,7 +46,7 @@ from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, summary, write_run
 from genre.inference.memory import return_freed_memory
 from genre.models.base import GenreModule
-from genre.models.registry import load_model, read_checkpoint
+from genre.models.registry import file_of_run, load_model, read_checkpoint
 
 MODES = ("fit", "test")
 
@@ -152,13 +152,15 @@ def composition(cfg: DictConfig) -> Composition:
     asked = list(hydra.overrides.task)
     choices: Any = hydra.runtime.choices
     if cfg.ckpt is not None:
-        earlier = read_checkpoint(cfg.ckpt)["genre"].get("provenance", {}).get("overrides", [])
+        file = file_of_run(cfg.ckpt, BEST if cfg.mode == "test" else LAST)
+        earlier = read_checkpoint(file)["genre"].get("provenance", {}).get("overrides", [])
         if cfg.mode == "test":
             earlier = [override for override in earlier if override.partition("=")[0] not in WHERE]
         asked = merge_overrides(earlier, asked, set(choices))
         cfg = compose(config_name=hydra.job.config_name, overrides=asked, return_hydra_config=True)
         choices = cfg.hydra.runtime.choices
         cfg = OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name != "hydra"])
+        cfg.ckpt = str(file)
     shaping = tuple(override for override in asked if override.partition("=")[0] not in NOT_KEPT)
     return Composition(cfg, shaping, str(choices.model))
 

@@ -98,6 +98,13 @@ def test_json_has_one_object_an_input(infer, ckpt: str, music: Path, tmp_path: P
     assert not (tmp_path / "inference").exists()
 
 
+def test_the_folder_of_a_run_stands_for_its_model(infer, runs: dict[str, Path], ckpt: str, music: Path) -> None:
+    file = str(next(music.rglob("*.wav")))
+    result = infer(f"ckpt={runs['mini_vgg']}", file)
+    assert result.status == 0, result.err
+    assert result.out == infer(ckpt, file).out
+
+
 def test_csv_of_files_and_of_clips(infer, ckpt: str, music: Path) -> None:
     table = list(csv.DictReader(io.StringIO(infer(ckpt, str(music / "low"), "format=csv").out)))
     assert list(table[0]) == ["file", "predicted", "probability", "unsure", "truncated", *LABELS]
@@ -274,6 +281,10 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("CKPT", "input=stream:a.wav", "live.hop_sec=0"), "live.hop_sec=0"),
         (("CKPT", "input=stream:a.wav", "live.carry=true"), "live.carry=true needs a cnn_gru"),
         (("CKPT", "export=onx"), "export=onx is unknown"),
+        (("ckpt=empty", "a.wav"), "the folder empty holds no best.ckpt and no model.skops; give the folder of a run"),
+        (("CKPT", "-"), "standard input is not read; write the sound to a file and name that"),
+        (("CKPT", "a.wav", "/dev/stdin"), "standard input is not read"),
+        (("CKPT", "input=stream:-"), "standard input is not read"),
     ],
 )
 def test_one_sentence_for_what_is_wrong(
