@@ -272,20 +272,24 @@ def _added_setting(name: str, arguments: Sequence[str]) -> str:
 
 
 def _settings(arguments: Sequence[str]) -> set[str]:
-    """Return the names of all settings and groups of the composed configuration, with the groups the user chose."""
+    """Return the names of all settings and groups of the composed configuration, with the groups the user chose.
+
+    Groups from which this command composes nothing are none of them.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
     GlobalHydra.instance().clear()
     conf = Path(sys.argv[0]).resolve().parent / "conf"
-    groups = {folder.name for folder in conf.iterdir() if folder.is_dir() and folder.name != "hydra"}
-    chosen = [argument for argument in arguments if argument.partition("=")[0] in groups]
+    name = Path(sys.argv[0]).stem
     with initialize_config_dir(str(conf), version_base="1.3"):
+        choices = compose(name, return_hydra_config=True).hydra.runtime.choices
+        groups = {str(group) for group in choices if "/" not in str(group)}
         try:
-            cfg = compose(Path(sys.argv[0]).stem, overrides=chosen)
+            cfg = compose(name, overrides=[one for one in arguments if one.partition("=")[0] in groups])
         except Exception:
-            cfg = compose(Path(sys.argv[0]).stem)
+            cfg = compose(name)
     return groups | set(_names(OmegaConf.to_container(cfg, resolve=False)))
 
 
