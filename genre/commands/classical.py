@@ -195,7 +195,10 @@ class Job:
             test=sides["test"],
             artist=self.features.table.known_artists,
             chosen=chosen,
-            settings={"feature_set": self.cfg.feature_set, **compared_settings(self.cfg, CLASSICAL_GROUPS)},
+            settings={
+                "feature_set": self.cfg.feature_set,
+                **compared_settings(self.cfg, self.features.table, CLASSICAL_GROUPS),
+            },
             also=lambda report: self._log(report, trials, sides),
         )
         self._tell(report, search, model, deal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ from omegaconf import DictConfig
 
 from genre.commands.entry import plain_arguments
 from genre.commands.listing import check_top, resolved_format
-from genre.commands.live import is_live, listen, print_devices
+from genre.commands.live import STREAM, is_live, listen, print_devices
 from genre.commands.settings import denoiser_maker, listed, results_folder, thresholds, wanted_plots
 from genre.errors import ConfigError, near_names
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from genre.inference.predictor import Predictor
 
 EXPORTS = ("torch",)
+STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 
 def run(cfg: DictConfig) -> None:
@@ -67,5 +69,13 @@ def _check(cfg: DictConfig, inputs: Sequence[str]) -> None:
         raise ConfigError(
             "there is nothing to listen to; add files or folders to the command, or input=mic for the microphone"
         )
+    if any(map(_is_standard_input, inputs)):
+        raise ConfigError("standard input is not read; write the sound to a file and name that in the command")
     if any(map(is_live, inputs)) and len(inputs) > 1:
         raise ConfigError("the microphone and stream: are listened to alone; leave out the other inputs")
+
+
+def _is_standard_input(text: str) -> bool:
+    """Return whether an input stands for standard input, unless that is a file, which can be opened by such a name."""
+    name = text.removeprefix(STREAM)
+    return name in STANDARD_INPUT and not os.path.isfile(name)

@@ -33,7 +33,7 @@ from genre.commands.distributed import check_processes, gathered, is_first_proce
 from genre.commands.evaluating import check_as_trained, keep_data_settings, override_name, told_of
 from genre.commands.lineage import Provenance, check_unknown, continued_hash, evaluated_hash, known_tracks
 from genre.commands.page import write_run_page
-from genre.commands.resuming import LAST, clear_for_training, own_checkpoint
+from genre.commands.resuming import BEST, LAST, clear_for_training, own_checkpoint
 from genre.commands.runs import alone_in, check_seed, finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.disk import replacing
@@ -47,7 +47,7 @@ from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, summary, write_run
 from genre.inference.memory import return_freed_memory
 from genre.models.base import GenreModule
-from genre.models.registry import load_model, read_checkpoint
+from genre.models.registry import file_of_run, load_model, read_checkpoint
 
 MODES = ("fit", "test")
 
@@ -168,7 +168,8 @@ def composition(cfg: DictConfig) -> Composition:
     choices: Any = hydra.runtime.choices
     trained = None
     if cfg.ckpt is not None:
-        earlier = read_checkpoint(cfg.ckpt)["genre"].get("provenance", {}).get("overrides", [])
+        file = file_of_run(cfg.ckpt, BEST if cfg.mode == "test" else LAST)
+        earlier = read_checkpoint(file)["genre"].get("provenance", {}).get("overrides", [])
         said = asked
         if cfg.mode == "test":
             trained = compose(config_name=hydra.job.config_name, overrides=earlier)
@@ -177,6 +178,7 @@ def composition(cfg: DictConfig) -> Composition:
         cfg = compose(config_name=hydra.job.config_name, overrides=asked, return_hydra_config=True)
         choices = cfg.hydra.runtime.choices
         cfg = OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name != "hydra"])
+        cfg.ckpt = str(file)
         if trained is not None:
             keep_data_settings(cfg, trained, said)
             check_as_trained(cfg, trained, said)
@@ -386,7 +388,7 @@ class Job:
             history=self.parts.history.values,
             artist=self.datamodule.table.known_artists,
             best_epoch=int(read_checkpoint(checkpoint)["epoch"]) + 1,
-            settings=compared_settings(self.composed.told),
+            settings=compared_settings(self.composed.told, self.datamodule.table),
             also=lambda report: self._log(report, sides),
         )
         facts = {"checkpoint": str(checkpoint)}

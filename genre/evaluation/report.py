@@ -88,7 +88,8 @@ class RunReport:
     chosen
         Settings that the run chose itself, by tuning: name -> value; kept in ``chosen.json``.
     settings
-        Its settings without seeds and folds: name -> value; kept in ``settings.json``. Empty if that is missing.
+        Its settings without seeds and folds, and its tracks: name -> value; kept in ``settings.json``. Empty if that is
+        missing.
     """
 
     folder: Path
@@ -157,7 +158,7 @@ def write_run(
     chosen
         Settings found by tuning: name -> plain value.
     settings
-        All settings but seeds and folds, by which the leaderboard knows repeats: name -> plain value.
+        All settings but seeds and folds, and the tracks, by which the leaderboard knows repeats: name -> plain value.
     also
         Called when all but ``metrics.json`` is written, for whatever else belongs to a whole run.
     n_bootstrap

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -210,6 +211,22 @@ def test_gtzan_without_genres(fails, music: Path) -> None:
 
 def test_checkpoint_missing(fails, tmp_path: Path) -> None:
     assert "there is no checkpoint" in fails("mode=test", f"ckpt={tmp_path / 'none.ckpt'}")
+
+
+def test_folder_without_checkpoint(fails, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert f"the folder {tmp_path / 'empty'} holds no best.ckpt; give the folder of a run, or a file" in fails(
+        "mode=test", f"ckpt={tmp_path / 'empty'}"
+    )
+    assert "holds no last.ckpt" in fails(f"ckpt={tmp_path / 'empty'}")
+
+
+@pytest.mark.parametrize("name", ["model.skops", "best.ckpt"])
+def test_checkpoint_that_is_a_classical_model(name: str, fails, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("schema.json", "{}")
+    sentence = fails("mode=test", f"ckpt={tmp_path / name}")
+    assert f"{name} is a classical model, which infer.py takes but train.py does not; give the best.ckpt" in sentence
 
 
 def test_mode_test_without_checkpoint(fails) -> None:

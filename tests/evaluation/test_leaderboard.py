@@ -389,6 +389,27 @@ def test_runs_of_one_model_with_other_settings_are_no_repeats(tmp_path, make_pre
     assert {(row["model"], row["settings"]) for row in rows} >= {("mini_vgg", "widths=[4, 4], lr=0.01"), ("knn", "")}
 
 
+def test_runs_on_other_tracks_are_no_repeats(tmp_path, make_predictions):
+    clips = make_predictions(20, 1)
+    one, other = ({"lr": 1, "data.tracks": text} for text in ("20 in 2 classes #a1b2c3", "20 in 2 classes #d4e5f6"))
+    runs = [
+        *(tried(tmp_path, run_of(f"one{seed}", seed=seed), clips, one) for seed in (0, 1)),
+        *(tried(tmp_path, run_of(f"other{seed}", seed=seed), clips, other) for seed in (0, 1, 2)),
+    ]
+    assert {standing.name: len(standing.runs) for standing in leaderboard(runs)} == {
+        "mini_vgg (tracks=20 in 2 classes #a1b2c3)": 2,
+        "mini_vgg (tracks=20 in 2 classes #d4e5f6)": 3,
+    }
+    assert [standing.name for standing in leaderboard(runs[:2])] == ["mini_vgg"]
+    earlier = [tried(tmp_path, run_of(f"earlier{seed}", seed=seed), clips, {"lr": 1}) for seed in range(4)]
+    assert [(standing.name, len(standing.runs)) for standing in leaderboard(earlier)] == [("mini_vgg", 4)]
+    assert {standing.name: len(standing.runs) for standing in leaderboard([*runs, *earlier])} == {
+        "mini_vgg (tracks=20 in 2 classes #a1b2c3)": 2,
+        "mini_vgg (tracks=20 in 2 classes #d4e5f6)": 3,
+        "mini_vgg (tracks=unknown)": 4,
+    }
+
+
 def test_settings_of_the_same_last_name_are_told_apart():
     runs = [
         replace(run_of(f"r{a}{b}"), settings={"model.depth": a, "augment.depth": b})
