@@ -36,7 +36,7 @@ from genre.data.datamodule import GenreDataModule
 from genre.data.duplicates import FingerprintProgress
 from genre.data.fingerprint import digest
 from genre.data.preparation import Progress
-from genre.data.protocols import TrackTable
+from genre.data.protocols import Protocol, TrackTable
 from genre.errors import ConfigError, near_names
 from genre.evaluation.variants import TRACKS
 from genre.features.spectrogram import FrontEnd
@@ -93,6 +93,7 @@ def build_datamodule(
         If a setting is wrong or the data set cannot be used.
     """
     data = cfg.data
+    protocol: Protocol = instantiate(cfg.protocol)  # before the catalogue, for which music may be composed
     clips = ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate)
     damage, copies = _damage(cfg)
     frontend: FrontEnd = instantiate(cfg.frontend, _convert_="all")
@@ -100,7 +101,7 @@ def build_datamodule(
         check_decibels(frontend, cfg.augment)
     return GenreDataModule(
         catalogue=instantiate(data.source),
-        protocol=instantiate(cfg.protocol),
+        protocol=protocol,
         frontend=frontend,
         clips=clips,
         store_dir=data.store_dir,

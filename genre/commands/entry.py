@@ -9,7 +9,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from genre.commands.arguments import Arguments, split_arguments
 from genre.commands.extras import require_extras
@@ -37,6 +37,11 @@ MULTIRUN_FLAGS = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
 FAILURE_FILE = "failed.txt"
 """In the folder of a job of a multirun that failed: the sentence that says why."""
+
+
+class CommandEnded(BaseException):
+    """Goes through what would only warn of an exception: see :func:`end_with`."""
+
 
 _failures: list[Exception] = []
 _arguments = Arguments((), (), {})
@@ -121,6 +126,12 @@ def fail_with(error: Exception, *, for_jobs: bool = False) -> None:
     _failures.append(error)
 
 
+def end_with(error: Exception) -> NoReturn:
+    """End the command with this error at once, even from where Hydra makes a warning of every exception."""
+    fail_with(error)
+    raise CommandEnded from error
+
+
 def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: Sequence[str] = ()) -> None:
     """Run a Hydra command; print one sentence and exit with status 1 for what the user can mend.
 
@@ -145,7 +156,8 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets the errors come here instead of being printed by Hydra
     try:
         require_extras(sys.argv[1:])
-        main()
+        with contextlib.suppress(CommandEnded):
+            main()
         for error in _failures[:-1]:
             print(f"error: {_sentence(error).rstrip('.')}", file=sys.stderr)
         for error in _failures[-1:]:

@@ -12,6 +12,7 @@ from genre.commands.console import say
 from genre.commands.distributed import is_first_process
 from genre.commands.entry import FAILURE_FILE
 from genre.data.disk import locked
+from genre.data.randomness import LARGEST_SEED
 from genre.errors import ConfigError, DataError
 from genre.evaluation.report import METRICS_FILE, RunReport, read_run
 
@@ -41,9 +42,9 @@ def require_settings(cfg: DictConfig) -> None:
 
 def check_seed(seed: object) -> None:
     """Raise ConfigError unless a seed is one that every library takes."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**32:
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
         shown = "null" if seed is None else seed
-        raise ConfigError(f"seed={shown} is out of range; give a whole number from 0 to {2**32 - 1}")
+        raise ConfigError(f"seed={shown} is out of range; give a whole number from 0 to {LARGEST_SEED}")
 
 
 def missing_settings(node: DictConfig, prefix: str = "") -> Iterator[str]:

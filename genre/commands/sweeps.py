@@ -51,7 +51,18 @@ class SweepReport(Callback):
         return type(self), ()
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Give every job a folder of its own, named by what is swept, unless the user says how they are named."""
+        """Give every job a folder of its own, named by what is swept, unless the user says how they are named.
+
+        If that fails the command ends before any job, which Hydra would only warn of.
+        """
+        from genre.commands.entry import end_with
+
+        try:
+            self._start(config)
+        except Exception as error:
+            end_with(error)
+
+    def _start(self, config: DictConfig) -> None:
         self._earlier = _failures_below(Path(str(config.hydra.sweep.dir)))
         given = [str(override) for override in config.hydra.overrides.hydra]
         if any(override.startswith("hydra.sweep.subdir=") for override in given):

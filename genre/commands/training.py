@@ -31,7 +31,14 @@ from genre.commands.callbacks import AsConfigured, History
 from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
 from genre.commands.evaluating import check_as_trained, keep_data_settings, override_name, told_of
-from genre.commands.lineage import Provenance, check_unknown, continued_hash, evaluated_hash, known_tracks
+from genre.commands.lineage import (
+    Provenance,
+    check_unknown,
+    continued_hash,
+    evaluated_hash,
+    known_artists,
+    known_tracks,
+)
 from genre.commands.page import write_run_page
 from genre.commands.resuming import BEST, LAST, clear_for_training, own_checkpoint
 from genre.commands.runs import alone_in, check_seed, finished_run, output_folder, require_settings, tell_notices
@@ -116,7 +123,7 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         if done is not None:
             return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
-    job.check_tracks()
+    job.check_unknown()
     for side in datamodule.judged:
         datamodule.loader(side)  # finds that there are fewer clips than processes before any of them is started
     if job.leads:
@@ -255,8 +262,8 @@ class Job:
         data = self.datamodule
         return digest([data.store_name, tracks_hash(data.table), data.protocol.settings()])[:16]
 
-    def check_tracks(self) -> None:
-        """Raise CheckpointError if the checkpoint knows tracks that it would be judged by; needs dealt data."""
+    def check_unknown(self) -> None:
+        """Raise CheckpointError if the checkpoint knows what it would be judged by; needs dealt data."""
         if self.cfg.ckpt is not None:
             data = self.datamodule
             check_unknown(self.cfg.ckpt, self.earlier, data.table, data.protocol, data.deal)
@@ -270,6 +277,7 @@ class Job:
             "config_hash": self.config_hash,
             "settings_hash": self._settings_hash,
             "tracks": known_tracks(self.datamodule.table, self.datamodule.deal, self.earlier),
+            "artists": known_artists(self.datamodule.table, self.datamodule.deal, self.earlier),
             "version": genre.__version__,
         }
 

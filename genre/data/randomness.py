@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 USES = ("network", "augment")
 
+LARGEST_SEED = 2**32 - 1
+"""Largest seed that every library takes; the smallest is 0."""
+
 
 def step_seed(trainer: Trainer, seed: int, use: Literal["network", "augment"]) -> int:
     """Return the seed of one use of random numbers in the coming or current batch of training.

@@ -155,6 +155,11 @@ def test_another_deal_does_not_judge_by_what_was_learnt(mode: str, train, first:
     older = read(first / "last.ckpt")
     del older["genre"]["provenance"]["tracks"]
     torch.save(older, tmp_path / "older.ckpt")
+    result = train(f"ckpt={tmp_path / 'older.ckpt'}", *dealt)
+    assert result.status == 1, result.out
+    assert " of the 6 validation and test artists of this deal, such as " in result.err
+    del older["genre"]["provenance"]["artists"]
+    torch.save(older, tmp_path / "older.ckpt")
     for checkpoint, extra in ((tmp_path / "older.ckpt", ()), (first / "last.ckpt", ("protocol=clip_random",))):
         result = train(f"ckpt={checkpoint}", *extra, *dealt)
         assert result.status == 0, result.err

@@ -9,8 +9,17 @@ import numpy as np
 import pytest
 
 from genre.commands.build import tracks_hash, tracks_text
-from genre.commands.lineage import check_unknown, continued_hash, evaluated_hash, known_tracks
-from genre.data.protocols import ClipRandomProtocol, Deal, PredefinedProtocol, TrackProtocol, TrackTable
+from genre.commands.lineage import check_unknown, continued_hash, evaluated_hash, known_artists, known_tracks
+from genre.data.fingerprint import digest
+from genre.data.protocols import (
+    ArtistProtocol,
+    ClipRandomProtocol,
+    Deal,
+    KFoldProtocol,
+    PredefinedProtocol,
+    TrackProtocol,
+    TrackTable,
+)
 from genre.errors import CheckpointError
 
 CONTENT = tuple(f"{number:032x}"[::-1] for number in range(6))
@@ -75,6 +84,54 @@ def test_a_copy_counts_as_its_recording_where_copies_are_kept_apart() -> None:
         check_unknown("best.ckpt", KNOWN, table, TrackProtocol(), deal)
     with pytest.raises(CheckpointError, match=r"trained on 1 of the 4 .* such as a\.wav"):
         check_unknown("best.ckpt", KNOWN, table, PredefinedProtocol(), deal)
+
+
+def artists(*names: str) -> list[str]:
+    return sorted(digest(name)[:16] for name in names)
+
+
+def test_what_is_kept_of_an_artist_is_no_name_and_adds_up() -> None:
+    kept = known_artists(TABLE, FIRST, {})
+    assert kept == {"train": artists("one", "two"), "val": artists("two")}
+    other = replace(TABLE, artist=("three", None, "four", "two", "one", None))
+    assert known_artists(other, FIRST, {"artists": kept}) == {
+        "train": artists("one", "two", "three"),
+        "val": artists("two", "four"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("sides", "sentence"),
+    [
+        ("ttvvte", None),
+        ("vtvtve", "was trained on 1 of the 2 validation and test artists of this deal, such as one; keep"),
+        ("tevvte", "had its epoch chosen by 1 of the 1 test artists of this deal, such as two; keep"),
+    ],
+)
+def test_artists_that_are_known_are_not_judged_by_where_they_are_kept_apart(sides: str, sentence: str | None) -> None:
+    deal = deal_of(sides)
+    known = {"artists": {"train": artists("one"), "val": artists("two")}}
+    table = replace(TABLE, artist=("one", "two", "three", "three", "one", None))
+    for protocol in (TrackProtocol(), PredefinedProtocol(), ClipRandomProtocol()):
+        check_unknown("best.ckpt", known, table, protocol, deal)
+    for protocol in (ArtistProtocol(), KFoldProtocol()):
+        check_unknown("best.ckpt", {}, table, protocol, deal)  # of an earlier version
+        if sentence is None:
+            check_unknown("best.ckpt", known, table, protocol, deal)
+            continue
+        with pytest.raises(CheckpointError) as caught:
+            check_unknown("best.ckpt", known, table, protocol, deal)
+        assert f"best.ckpt {sentence}" in str(caught.value)
+
+
+def test_a_checkpoint_that_names_no_artists_knows_those_of_its_tracks() -> None:
+    table = replace(TABLE, artist=("one", "two", "three", None, "one", "four"))
+    deal = deal_of("-tvvee")  # the first track is on no side, and its artist is tested by another
+    check_unknown("best.ckpt", KNOWN, table, TrackProtocol(), deal)
+    check_unknown("best.ckpt", KNOWN, replace(table, artist=(None,) * 6), ArtistProtocol(), deal)
+    with pytest.raises(CheckpointError, match=r"trained on 1 of the 3 validation and test artists .* such as one;"):
+        check_unknown("best.ckpt", KNOWN, table, ArtistProtocol(), deal)
+    assert known_artists(table, deal, KNOWN)["train"] == artists("one", "two")
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 
 from genre.commands import entry
 from genre.commands.classical_sweeps import ClassicalSweepReport
+from genre.commands.study import StudyReport
 from genre.commands.sweeps import SweepReport, command_number, job_folder
 from genre.evaluation.files import file_name
 from genre.evaluation.leaderboard import leaderboard, read_runs
@@ -135,6 +136,39 @@ def test_a_table_that_cannot_be_written_fails_the_command_and_hides_no_failed_jo
     jobs, table = [line for line in result.err.splitlines() if line.startswith("error: ")]
     assert jobs.startswith("error: 2 runs failed (the first, mini_vgg_seed-1: seed=-1 is out of range")
     assert table.startswith(f"error: cannot write {folder / 'leaderboard.md'}")
+
+
+def test_a_multirun_that_cannot_begin_runs_no_job(train, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    (folder / "settings.yaml").mkdir(parents=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = train("-m", "seed=-1,-2", f"hydra.sweep.dir={folder}", *SMALL)
+    assert result.status == 1
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"error: {folder / 'settings.yaml'} cannot be used")
+    assert [path.name for path in folder.iterdir()] == ["settings.yaml"]
+
+
+@pytest.mark.parametrize("callback", [SweepReport, ClassicalSweepReport, StudyReport])
+def test_any_error_at_the_start_of_a_multirun_ends_the_command(
+    callback: type[SweepReport], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("no name")
+
+    def multirun() -> None:
+        Callbacks(config).on_multirun_start(config)
+        pytest.fail("a job was run")
+
+    monkeypatch.setattr(entry, "_failures", [])
+    monkeypatch.setattr("genre.commands.sweeps._failures_below", broken)
+    target = f"{callback.__module__}.{callback.__qualname__}"
+    config = OmegaConf.create(
+        {"hydra": {"sweep": {"dir": str(tmp_path)}, "callbacks": {"report": {"_target_": target}}}}
+    )
+    with pytest.raises(ValueError, match="no name"):
+        entry.guarded(multirun)
 
 
 @pytest.mark.parametrize("callback", [SweepReport, ClassicalSweepReport])

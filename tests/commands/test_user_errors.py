@@ -132,6 +132,17 @@ def test_wrong_setting(argument: str, hint: str, fails) -> None:
     assert hint in fails(argument)
 
 
+@pytest.mark.parametrize("seed", ["1.5", "99999999999999999999"])
+@pytest.mark.parametrize("command", ["train", "sweep_classical"])
+def test_a_wrong_deal_is_found_before_music_is_composed(command: str, seed: str, run_command, tmp_path: Path) -> None:
+    folders = (f"hydra.run.dir={tmp_path / 'run'}", f"data.store_dir={tmp_path / 'stores'}")
+    result = run_command(command, f"protocol.seed={seed}", *folders)
+    assert result.status == 1
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"error: protocol.seed is {seed}, but it must be a whole number from 0 to 4294967295")
+    assert not (tmp_path / "stores").exists()
+
+
 @pytest.mark.parametrize(
     ("argument", "hint"),
     [

@@ -855,6 +855,7 @@ def test_check_notices_any_track_moved_to_another_side(table, data):
         ({"val": 0.5, "test": 0.5}, "protocol.val=0.5 and protocol.test=0.5 leave nothing to train on"),
         ({"seed": -1}, "protocol.seed is -1,"),
         ({"seed": 0.5}, "protocol.seed is 0.5,"),
+        ({"seed": 2**32}, "protocol.seed is 4294967296,"),
     ],
 )
 def test_wrong_shares_and_seeds_are_named(name, wrong, sentence):
@@ -870,6 +871,8 @@ def test_wrong_shares_and_seeds_are_named(name, wrong, sentence):
         ({"fold": 5}, "protocol.fold is 5, but it must be a whole number from 0 to 4"),
         ({"fold": -1}, "protocol.fold is -1,"),
         ({"fold": 1.5}, "protocol.fold is 1.5,"),
+        ({"seed": -1}, "protocol.seed is -1,"),
+        ({"seed": 2**32}, "protocol.seed is 4294967296, but it must be a whole number from 0 to 4294967295"),
         ({"val": 1}, "protocol.val is 1,"),
         ({"n_folds": 2, "val": 0.5}, "protocol.val=0.5 and a test fold of 1/2 leave nothing to train on"),
     ],

@@ -13,6 +13,7 @@ from genre.data.protocols.disjoint import assert_disjoint
 from genre.data.protocols.groups import listing
 from genre.data.protocols.table import SIDE_WORDS, SIDES, TEST, TRAIN, Deal, IntArray, TrackTable
 from genre.data.protocols.thinning import thin_training
+from genre.data.randomness import LARGEST_SEED
 from genre.errors import ConfigError, ProtocolError
 
 
@@ -162,7 +163,7 @@ class SharesProtocol(Protocol):
         super().__post_init__()
         check_share("protocol.val", self.val)
         check_share("protocol.test", self.test)
-        check_whole("protocol.seed", self.seed, least=0)
+        check_whole("protocol.seed", self.seed, least=0, most=LARGEST_SEED)
         if self.val + self.test >= 1:
             raise ConfigError(
                 f"protocol.val={self.val} and protocol.test={self.test} leave nothing to train on: "

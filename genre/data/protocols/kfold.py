@@ -18,6 +18,7 @@ from genre.data.protocols.reasons import (
     require_two,
 )
 from genre.data.protocols.table import SIDES, TEST, TRAIN, VAL, BoolArray, IntArray, TrackTable
+from genre.data.randomness import LARGEST_SEED
 from genre.errors import ConfigError, ProtocolError
 
 
@@ -57,7 +58,7 @@ class KFoldProtocol(Protocol):
         super().__post_init__()
         check_whole("protocol.n_folds", self.n_folds, least=2)
         check_whole("protocol.fold", self.fold, least=0, most=self.n_folds - 1)
-        check_whole("protocol.seed", self.seed, least=0)
+        check_whole("protocol.seed", self.seed, least=0, most=LARGEST_SEED)
         check_share("protocol.val", self.val)
         if self.val + 1 / self.n_folds >= 1:
             raise ConfigError(
