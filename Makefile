@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 RAY_VENV := .venv-ray
 PIP := pip --disable-pip-version-check install --quiet
 
-.PHONY: help demo install test test-ray lint format bench clean
+.PHONY: help demo environments install test test-ray lint format bench clean
 
 help:  ## list what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +28,8 @@ $(RAY_VENV)/.tools: pyproject.toml
 	@$(PYTHON) -m venv $(RAY_VENV)
 	@$(RAY_VENV)/bin/$(PIP) --editable '.[test-ray]'
 	@touch $@
+
+environments: $(VENV)/.tools $(RAY_VENV)/.tools  ## install what all tests need; with --jobs=2 both environments at once
 
 install: $(VENV)/.installed  ## make .venv and install the package into it
 

@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from genre.audio.decode import load
 from genre.evaluation.metrics import Difference, Metrics, evaluate, paired_bootstrap
 from genre.evaluation.predictions import Predictions
+from genre.evaluation.resampling import ARTISTS_FILE, read_artists
 from genre.inference.denoise import Denoiser, NoDenoising, SpectralSubtraction
 from genre.inference.gating import NoiseReduce
 from genre.inference.predictor import Predictor, load_predictor
@@ -69,7 +70,9 @@ class Outcome:
 def main() -> None:
     arguments = _arguments()
     predictor = load_predictor(arguments.ckpt)
-    truth = Predictions.read_csv(arguments.predictions or arguments.ckpt[0].parent / "predictions.csv")
+    of_truth = arguments.predictions or arguments.ckpt[0].parent / "predictions.csv"
+    truth = Predictions.read_csv(of_truth)
+    artist = read_artists(of_truth.with_name(ARTISTS_FILE)).get("test")
     label_of = dict(zip(truth.track, (truth.labels[label] for label in truth.label), strict=True))
     tracks = sorted(label_of)[: arguments.tracks]
     began = time.perf_counter()
@@ -82,8 +85,8 @@ def main() -> None:
             if name in arguments.denoisers
         }
         for name, table in tables.items():
-            difference = paired_bootstrap(table, tables["none"])
-            outcomes.append(Outcome(noise, snr, name, evaluate(table), difference))
+            difference = paired_bootstrap(table, tables["none"], artist=artist)
+            outcomes.append(Outcome(noise, snr, name, evaluate(table, artist=artist), difference))
         print(_line(outcomes[-len(tables) :]), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     _write_csv(outcomes, arguments.out / "denoising.csv")

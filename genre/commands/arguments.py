@@ -38,7 +38,7 @@ def split_arguments(arguments: Sequence[str], *, may_repeat: Sequence[str] = ())
     """Tell file names from settings, so that Hydra's grammar never meets a file name.
 
     What exists is a file name, whatever characters it holds. What does not exist and does not look like a setting or a
-    flag is one too, so that it is reported as missing.
+    flag is one too, so that it is reported as missing; so is ``-``, by which standard input is meant.
 
     Parameters
     ----------

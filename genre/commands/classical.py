@@ -193,8 +193,12 @@ class Job:
             info=info,
             val=sides["val"],
             test=sides["test"],
+            artist=self.features.table.known_artists,
             chosen=chosen,
-            settings={"feature_set": self.cfg.feature_set, **compared_settings(self.cfg, CLASSICAL_GROUPS)},
+            settings={
+                "feature_set": self.cfg.feature_set,
+                **compared_settings(self.cfg, self.features.table, CLASSICAL_GROUPS),
+            },
             also=lambda report: self._log(report, trials, sides),
         )
         self._tell(report, search, model, deal)

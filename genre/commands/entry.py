@@ -30,6 +30,10 @@ PATH_SETTINGS = (
     "hydra.sweep.dir",
 )
 
+READ_PATHS = ("data.root", "data.csv", "ckpt", "input", "denoise.noise_file")
+"""Those of them that name what has to be there."""
+
+MULTIRUN_FLAGS = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
 FAILURE_FILE = "failed.txt"
 """In the folder of a job of a multirun that failed: the sentence that says why."""
@@ -146,7 +150,8 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
     if takes_files:
         _arguments = split_arguments(sys.argv[1:], may_repeat=may_repeat)
         sys.argv = [sys.argv[0], *_arguments.settings]
-    sys.argv = [sys.argv[0], *map(quote_path, sys.argv[1:])]
+    multirun = any(flag in sys.argv[1:] for flag in MULTIRUN_FLAGS)
+    sys.argv = [sys.argv[0], *(quote_path(argument, multirun=multirun) for argument in sys.argv[1:])]
     whole = bool(os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0") or "debug=true" in sys.argv[1:])
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets the errors come here instead of being printed by Hydra
     try:
@@ -170,8 +175,11 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
         sys.exit(1)
 
 
-def quote_path(argument: str) -> str:
+def quote_path(argument: str, *, multirun: bool = False) -> str:
     """Quote the value of a setting that is a path, so that any character may stand in it.
+
+    In a multirun a comma may also part two paths: it does where there is nothing of the whole name, but something of a
+    part of it.
 
     >>> quote_path("data.root=/music/live (1999), a=b")
     'data.root="/music/live (1999), a=b"'
@@ -181,8 +189,21 @@ def quote_path(argument: str) -> str:
         return argument
     if re.fullmatch(r"""'.*'|".*"|\[.*\]""", value) or "${" in value:
         return argument  # already quoted, a list, or an interpolation
-    escaped = re.sub(r'(\\*)"', r"\1\1\"", value)
-    return f'{name}="{escaped}"'
+    paths = value.split(",") if multirun and name.lstrip("+") in READ_PATHS and _is_several(value) else [value]
+    return f"{name}={','.join(map(_quoted, paths))}"
+
+
+def _is_several(value: str) -> bool:
+    return not _exists(value) and any(_exists(part) for part in value.split(","))
+
+
+def _exists(path: str) -> bool:
+    return os.path.lexists(os.path.expanduser(path))
+
+
+def _quoted(path: str) -> str:
+    escaped = re.sub(r'(\\*)"', r"\1\1\"", path)
+    return f'"{escaped}"'
 
 
 def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
@@ -263,20 +284,24 @@ def _added_setting(name: str, arguments: Sequence[str]) -> str:
 
 
 def _settings(arguments: Sequence[str]) -> set[str]:
-    """Return the names of all settings and groups of the composed configuration, with the groups the user chose."""
+    """Return the names of all settings and groups of the composed configuration, with the groups the user chose.
+
+    Groups from which this command composes nothing are none of them.
+    """
     from hydra import compose, initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
     from omegaconf import OmegaConf
 
     GlobalHydra.instance().clear()
     conf = Path(sys.argv[0]).resolve().parent / "conf"
-    groups = {folder.name for folder in conf.iterdir() if folder.is_dir() and folder.name != "hydra"}
-    chosen = [argument for argument in arguments if argument.partition("=")[0] in groups]
+    name = Path(sys.argv[0]).stem
     with initialize_config_dir(str(conf), version_base="1.3"):
+        choices = compose(name, return_hydra_config=True).hydra.runtime.choices
+        groups = {str(group) for group in choices if "/" not in str(group)}
         try:
-            cfg = compose(Path(sys.argv[0]).stem, overrides=chosen)
+            cfg = compose(name, overrides=[one for one in arguments if one.partition("=")[0] in groups])
         except Exception:
-            cfg = compose(Path(sys.argv[0]).stem)
+            cfg = compose(name)
     return groups | set(_names(OmegaConf.to_container(cfg, resolve=False)))
 
 

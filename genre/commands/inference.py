@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genre.inference.predictor import Predictor
 
 EXPORTS = ("torch",)
-STANDARD_INPUT = "-"
+STANDARD_INPUT = ("-", "/dev/stdin", "/dev/fd/0", "/proc/self/fd/0")
 
 
 def run(cfg: DictConfig) -> None:
@@ -72,10 +72,16 @@ def _check(cfg: DictConfig, inputs: Sequence[str]) -> None:
         raise ConfigError(
             "there is nothing to listen to; add files or folders to the command, or input=mic for the microphone"
         )
-    if any(text.removeprefix(STREAM) == STANDARD_INPUT for text in inputs) and not os.path.lexists(STANDARD_INPUT):
-        raise ConfigError("standard input is not listened to; give the name of a file, or input=mic for the microphone")
+    if any(map(_is_standard_input, inputs)):
+        raise ConfigError("standard input is not read; write the sound to a file and name that in the command")
     if any(map(is_live, inputs)) and len(inputs) > 1:
         raise ConfigError("the microphone and stream: are listened to alone; leave out the other inputs")
+
+
+def _is_standard_input(text: str) -> bool:
+    """Return whether an input stands for standard input, unless that is a file, which can be opened by such a name."""
+    name = text.removeprefix(STREAM)
+    return name in STANDARD_INPUT and not os.path.isfile(name)
 
 
 def _without_effect(cfg: DictConfig, inputs: Sequence[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from genre.audio.files import shown
 from genre.commands.listing import Answer
 from genre.evaluation.canvas import save_png
 from genre.evaluation.timeline import Spectrogram, Timeline, denoise_figure, timeline_figure
+from genre.inference.files import FilePrediction
 from genre.inference.frames import Overview, SpectrogramOverview
 
 LONGEST_STEM = 200
@@ -54,12 +55,11 @@ class Pictures:
         """Write the pictures of a file into a folder, under its name."""
         prediction = answer.prediction
         title = shown(prediction.path.name)
-        clip_edges = np.append(prediction.start_sec, prediction.start_sec[-1] + prediction.clip_sec)
         stem = _free_stem(folder, prediction.path.stem)
         if "timeline" in self._wanted:
             self.timeline(
                 folder / f"{stem}.timeline.png",
-                Timeline(clip_edges, prediction.clip_probabilities, labels),
+                Timeline(*_stretches(prediction), labels),
                 title=title,
                 subtitle=_said(answer),
             )
@@ -119,6 +119,21 @@ class VerdictHistory:
         width = self._hop_sec * self._overview.per_mean
         ends = first - self._hop_sec + width * np.arange(1, self._overview.columns.shape[1] + 1)
         return np.concatenate([[first - self._window_sec], ends])
+
+
+def _stretches(prediction: FilePrediction) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return edges and probabilities of stretches of time: those of clips, and of nothing (NaN) where all is silent."""
+    start, unknown = prediction.start_sec, np.full(prediction.clip_probabilities.shape[1], np.nan)
+    edges, rows = [start[0]], []
+    for number, probabilities in enumerate(prediction.clip_probabilities):
+        end = start[number] + prediction.clip_sec
+        following = start[number + 1] if number + 1 < len(start) else end
+        rows.append(probabilities)
+        edges.append(min(end, following))
+        if following > end + 1e-6:
+            rows.append(unknown)
+            edges.append(following)
+    return np.array(edges), np.array(rows)
 
 
 def _drawable(view: SpectrogramOverview) -> Spectrogram:

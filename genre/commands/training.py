@@ -31,6 +31,7 @@ from genre.commands.build import (
 from genre.commands.callbacks import AsConfigured, History
 from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
+from genre.commands.evaluating import check_as_trained, keep_data_settings, override_name, told_of
 from genre.commands.lineage import (
     Provenance,
     check_unknown,
@@ -40,7 +41,7 @@ from genre.commands.lineage import (
     known_tracks,
 )
 from genre.commands.page import write_run_page
-from genre.commands.resuming import LAST, clear_for_training, own_checkpoint
+from genre.commands.resuming import BEST, LAST, clear_for_training, own_checkpoint
 from genre.commands.runs import alone_in, check_seed, finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
 from genre.data.disk import replacing
@@ -54,7 +55,7 @@ from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, summary, write_run
 from genre.inference.memory import return_freed_memory
 from genre.models.base import GenreModule
-from genre.models.registry import load_model, read_checkpoint
+from genre.models.registry import file_of_run, load_model, read_checkpoint
 
 MODES = ("fit", "test")
 
@@ -124,7 +125,7 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
             return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
     job.check_unknown()
-    for side in ("val", "test"):
+    for side in datamodule.judged:
         datamodule.loader(side)  # finds that there are fewer clips than processes before any of them is started
     if job.leads:
         _tell_data(datamodule, folder)
@@ -144,31 +145,53 @@ class Composition:
         ``name=value`` of all that was asked for, without :data:`NOT_KEPT`.
     model
         Name of the chosen model configuration.
+    trained
+        The configuration of the training whose checkpoint is evaluated; ``None`` where a model is trained.
     """
 
     cfg: DictConfig
     overrides: tuple[str, ...]
     model: str
+    trained: DictConfig | None = None
+
+    @property
+    def told(self) -> DictConfig:
+        """The settings by which this run is known among others."""
+        return self.cfg if self.trained is None else told_of(self.cfg, self.trained)
 
 
 def composition(cfg: DictConfig) -> Composition:
-    """Return the configuration of this run; with ``ckpt``, that of the checkpoint under what the command line says."""
+    """Return the configuration of this run; with ``ckpt``, that of the checkpoint under what the command line says.
+
+    Raises
+    ------
+    GenreError
+        If there is no such checkpoint, or it is to be evaluated as another training.
+    """
     from hydra import compose
     from hydra.core.hydra_config import HydraConfig
 
     hydra = HydraConfig.get()
     asked = list(hydra.overrides.task)
     choices: Any = hydra.runtime.choices
+    trained = None
     if cfg.ckpt is not None:
-        earlier = read_checkpoint(cfg.ckpt)["genre"].get("provenance", {}).get("overrides", [])
+        file = file_of_run(cfg.ckpt, BEST if cfg.mode == "test" else LAST)
+        earlier = read_checkpoint(file)["genre"].get("provenance", {}).get("overrides", [])
+        said = asked
         if cfg.mode == "test":
-            earlier = [override for override in earlier if override.partition("=")[0] not in WHERE]
-        asked = merge_overrides(earlier, asked, set(choices))
+            trained = compose(config_name=hydra.job.config_name, overrides=earlier)
+            earlier = [override for override in earlier if override_name(override) not in WHERE]
+        asked = merge_overrides(earlier, said, set(choices))
         cfg = compose(config_name=hydra.job.config_name, overrides=asked, return_hydra_config=True)
         choices = cfg.hydra.runtime.choices
         cfg = OmegaConf.masked_copy(cfg, [str(name) for name in cfg if name != "hydra"])
-    shaping = tuple(override for override in asked if override.partition("=")[0] not in NOT_KEPT)
-    return Composition(cfg, shaping, str(choices.model))
+        cfg.ckpt = str(file)
+        if trained is not None:
+            keep_data_settings(cfg, trained, said)
+            check_as_trained(cfg, trained, said)
+    shaping = tuple(override for override in asked if override_name(override) not in NOT_KEPT)
+    return Composition(cfg, shaping, str(choices.model), trained)
 
 
 def merge_overrides(earlier: Sequence[str], later: Sequence[str], groups: set[str]) -> list[str]:
@@ -179,10 +202,10 @@ def merge_overrides(earlier: Sequence[str], later: Sequence[str], groups: set[st
     >>> merge_overrides(["data=folder", "data.root=a", "seed=1"], ["seed=2", "data=demo"], {"data"})
     ['seed=2', 'data=demo']
     """
-    names = {override.partition("=")[0].lstrip("+~") for override in later}
+    names = {override_name(override) for override in later}
 
     def replaced(override: str) -> bool:
-        name = override.partition("=")[0].lstrip("+~")
+        name = override_name(override)
         return name in names or any(name.startswith(f"{group}.") for group in names & groups)
 
     return [override for override in earlier if not replaced(override)] + list(later)
@@ -360,8 +383,8 @@ class Job:
                 )
 
     def _evaluate(self, checkpoint: Path) -> float | None:
-        """Predict validation and test clips, write every output of the run and show the result."""
-        sides = {side: self._predict(side) for side in ("val", "test")}
+        """Predict validation (if there are any) and test clips, write every output of the run, show the result."""
+        sides = {side: self._predict(side) for side in self.datamodule.judged}
         if not self.leads:
             return None
         origin = self.model.provenance
@@ -380,11 +403,12 @@ class Job:
         report = write_run(
             self.folder,
             info=info,
-            val=sides["val"],
+            val=sides.get("val"),
             test=sides["test"],
             history=self.parts.history.values,
+            artist=self.datamodule.table.known_artists,
             best_epoch=int(read_checkpoint(checkpoint)["epoch"]) + 1,
-            settings=compared_settings(self.cfg),
+            settings=compared_settings(self.composed.told, self.datamodule.table),
             also=lambda report: self._log(report, sides),
         )
         facts = {"checkpoint": str(checkpoint)}
@@ -396,7 +420,7 @@ class Job:
 
     def _log(self, report: RunReport, sides: Mapping[str, Predictions]) -> None:
         for logger in self.parts.trainer.loggers:
-            tensorboard.log_results(logger, tensorboard.hyperparameters(self.cfg, report.info), report, sides)
+            tensorboard.log_results(logger, tensorboard.hyperparameters(self.composed.told, report.info), report, sides)
             tensorboard.log_clips(logger, self.datamodule, sides["test"])
             logger.finalize("success")
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genre.audio.health import SILENCE_AMPLITUDE
 from genre.errors import ConfigError, near_names
 
 SHORT_RULES = ("pad", "repeat", "drop")
@@ -116,10 +117,22 @@ class ClipSpec:
             samples = self._lengthened(samples)
         return np.lib.stride_tricks.sliding_window_view(samples, self.length)[:: self.hop], starts
 
+    def with_sound(self, samples: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Say which clips of a track have sound, shape (n_clips,): silence has no genre, see :func:`with_sound`."""
+        return with_sound(ClipSpec.cut(self, samples)[0])
+
     def _lengthened(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         if self.short == "pad":
             return np.pad(samples, (0, self.length - len(samples)))
         return np.resize(samples, self.length)
+
+
+def with_sound(clips: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Say which clips, shape (n_clips, length), are not silent by the measure of :mod:`genre.audio.health`."""
+    heard = np.zeros(len(clips), dtype=np.bool_)
+    for number, clip in enumerate(clips):
+        heard[number] = (clip.max() - clip.min()) / 2 >= SILENCE_AMPLITUDE
+    return heard
 
 
 def _is_number(value: Any) -> bool:

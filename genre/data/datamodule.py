@@ -110,6 +110,9 @@ class GenreDataModule(LightningDataModule):
     duplicates
         How tracks are found that hold one recording, which protocols keep on one side: ``"fingerprint"`` by their
         sound, ``"content"`` only where the decoded samples are the same.
+    only_test
+        Whether a model that is trained already is tested, so that other sides than test may be empty, see
+        :meth:`genre.data.protocols.Protocol.deal`.
     progress, say
         See :func:`genre.data.store.prepare`.
     fingerprint_progress
@@ -140,6 +143,7 @@ class GenreDataModule(LightningDataModule):
         damage: Damage | None = None,
         copies: int = 0,
         duplicates: str = "fingerprint",
+        only_test: bool = False,
         progress: Progress | None = None,
         say: Callable[[str], None] = lambda _: None,
         fingerprint_progress: FingerprintProgress | None = None,
@@ -177,6 +181,7 @@ class GenreDataModule(LightningDataModule):
         self.damage = damage
         self.copies = copies
         self.duplicates = duplicates
+        self.only_test = only_test
         self.notices: tuple[str, ...] = ()
         self._progress = progress
         self._say = say
@@ -246,7 +251,8 @@ class GenreDataModule(LightningDataModule):
             return
         tracks = self.catalogue.tracks
         each_one_clip = np.ones(len(tracks), dtype=np.int64)
-        self.protocol.deal(self._table_of(tracks, content=[track.file for track in tracks], n_clips=each_one_clip))
+        table = self._table_of(tracks, content=[track.file for track in tracks], n_clips=each_one_clip)
+        self.protocol.deal(table, only_test=self.only_test)
 
     def _table_of(
         self,
@@ -349,7 +355,7 @@ class GenreDataModule(LightningDataModule):
             for copy in damaged
         ]
         self._versions = ClipVersions((self.arrays, *copies))
-        self.deal: Deal = self.protocol.deal(self.table)
+        self.deal: Deal = self.protocol.deal(self.table, only_test=self.only_test)
         self.protocol.check(self.table, self.deal)
         self.notices = (*self.catalogue.notices, *self._health_notices(), *self.deal.notices)
 
@@ -401,6 +407,11 @@ class GenreDataModule(LightningDataModule):
         first = f"{self.table.names[pair.one]} and {self.table.names[pair.other]}"
         count = "1 pair of tracks holds" if len(self.pairs) == 1 else f"{len(self.pairs)} pairs of tracks hold"
         return [f"{count} one recording ({same} identical; the first: {first}), see {FILE_NAME}"]
+
+    @property
+    def judged(self) -> tuple[str, ...]:
+        """Which of ``"val"`` and ``"test"`` have clips."""
+        return tuple(side for side in SIDES[1:] if len(self.deal.side(side)))
 
     def rows(self, side: str) -> NDArray[np.int64]:
         """Return the clips of ``side`` as rows of :attr:`arrays`, by name of their track, then by start.

@@ -83,6 +83,8 @@ class Job:
 def prepare_track(job: Job) -> tuple[PreparedTrack, dict[str, NDArray[Any]]]:
     """Decode, check, resample and cut one track, and compute what is asked for from the very same clips.
 
+    Silent clips are left out: they would be learnt, and counted, as music of the track's genre.
+
     Returns
     -------
     track
@@ -95,10 +97,13 @@ def prepare_track(job: Job) -> tuple[PreparedTrack, dict[str, NDArray[Any]]]:
         clips, starts = job.clips.cut(samples)
         if len(clips) == 0:
             raise _shorter_than_a_clip(track, job.clips)
-        arrays = _compute(clips, job)
+        rows = np.flatnonzero(job.clips.with_sound(samples))
+        if len(rows) == 0:
+            raise _silent_clips(track, job.clips)
+        arrays = _compute(clips, rows, job)
     except AudioError as error:
         return unusable(job.file, job.path, error, bytes_hash=job.bytes_hash), {}
-    return replace(track, n_clips=len(clips)), {"start": starts, **arrays}
+    return replace(track, n_clips=len(rows)), {"start": starts[rows], **arrays}
 
 
 def unusable(file: str, path: Path, error: AudioError, *, bytes_hash: str = "") -> PreparedTrack:
@@ -146,18 +151,27 @@ def _shorter_than_a_clip(track: PreparedTrack, clips: ClipSpec) -> AudioError:
     )
 
 
-def _compute(clips: NDArray[np.float32], job: Job) -> dict[str, NDArray[Any]]:
+def _silent_clips(track: PreparedTrack, clips: ClipSpec) -> AudioError:
+    return AudioError(
+        f"{shown(track.file)} is silent but for a rest at its end that is less than one clip of {clips.clip_sec:g} s: "
+        "choose shorter clips, or cut off the silence, to keep it.",
+        reason=Reason.SILENT,
+    )
+
+
+def _compute(clips: NDArray[np.float32], rows: NDArray[np.int64], job: Job) -> dict[str, NDArray[Any]]:
+    """Return the arrays of some rows of the clips."""
     with np.errstate(over="ignore", invalid="ignore"):
-        blocks = [_compute_block(block, job) for block in _blocks(clips)]
+        blocks = [_compute_block(clips[block], job) for block in _blocks(rows)]
     arrays = {kind: np.concatenate([block[kind] for block in blocks]) for kind in job.kinds}
     for array in arrays.values():
         _require_finite(array, job.file)
     return arrays
 
 
-def _blocks(clips: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
-    for first in range(0, len(clips), BLOCK_CLIPS):
-        yield np.ascontiguousarray(clips[first : first + BLOCK_CLIPS])
+def _blocks(rows: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
+    for first in range(0, len(rows), BLOCK_CLIPS):
+        yield rows[first : first + BLOCK_CLIPS]
 
 
 def _compute_block(clips: NDArray[np.float32], job: Job) -> dict[str, NDArray[Any]]:

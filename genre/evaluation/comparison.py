@@ -1,15 +1,14 @@
-"""Which differences between models are more than noise: a paired bootstrap over tracks.
+"""Which differences between models are more than noise: a paired bootstrap over tracks, artist by artist.
 
 A model is a column: for every test track, the share of its runs (seeds) that predicted the track right; with folds, the
 tracks of all folds together. Two models are compared on the tracks that both were tested on, by the mean difference of
 their columns. Whole tracks are resampled, each with all its runs and with both models, since that is what the models
-have in common: hard tracks are hard for both. All pairs of a table see the same resamples.
+have in common: hard tracks are hard for both. Where it is known who plays, whole artists are resampled with all their
+tracks (:mod:`genre.evaluation.resampling`). All pairs of a table see the same resamples.
 
 The p value is two-sided, twice the share of resamples on the less likely side of 0, and is corrected for the number of
 pairs after Holm: with 40 models there are 780 pairs, of which some would differ by luck alone. A pair with no
 resample at all on that side gets more of them, since so small a p value is that of their number, not of the models.
-
-Tracks are taken as independent; see :data:`genre.evaluation.metrics.ON_ARTISTS`.
 
 Efron, B., Tibshirani, R. (1993), "An Introduction to the Bootstrap", chapters 13 and 15.
 Holm, S. (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6(2).
@@ -20,7 +19,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from numpy.typing import NDArray
 from genre.errors import DataError
 from genre.evaluation.metrics import N_BOOTSTRAP, Difference
 from genre.evaluation.predictions import Predictions, track_level
+from genre.evaluation.resampling import Units
 
 NOISE = 0.05
 """A corrected p value below this is a difference beyond noise."""
@@ -54,10 +54,13 @@ class TrackScores:
         Track -> its true class.
     correct
         Track -> share of the runs that predicted it right, in [0, 1].
+    artist
+        Track -> artist, as far as known.
     """
 
     label: Mapping[str, str]
     correct: Mapping[str, float]
+    artist: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,15 @@ class Comparison:
         return self.p_holm < NOISE
 
 
-def track_scores(tables: Sequence[Predictions]) -> TrackScores:
+def track_scores(tables: Sequence[Predictions], artist: Mapping[str, str] | None = None) -> TrackScores:
     """Average the runs of one model, track by track.
 
     Parameters
     ----------
     tables
         The clips of each run; of the same tracks (seeds), of others (folds), or both.
+    artist
+        Track -> artist, as far as known.
 
     Raises
     ------
@@ -113,7 +118,8 @@ def track_scores(tables: Sequence[Predictions]) -> TrackScores:
             if label.setdefault(track, name) != name:
                 raise DataError(f"track {track!r} is {label[track]} in one run and {name} in another")
             outcomes.setdefault(track, []).append(correct)
-    return TrackScores(label, {track: float(np.mean(values)) for track, values in outcomes.items()})
+    correct = {track: float(np.mean(values)) for track, values in outcomes.items()}
+    return TrackScores(label, correct, artist or {})
 
 
 def compare(models: Sequence[TrackScores], *, n_bootstrap: int | None = None, seed: int = 0) -> tuple[Comparison, ...]:
@@ -151,10 +157,12 @@ def compare(models: Sequence[TrackScores], *, n_bootstrap: int | None = None, se
     resamples = n_bootstrap or N_BOOTSTRAP
     most = n_bootstrap or min(MOST_RESAMPLES, RESAMPLES_A_PAIR * n_pairs)
     found: list[Comparison] = []
+    artist = dict(itertools.chain.from_iterable(model.artist.items() for model in models))
     for mask, pairs in by_tracks.items():
-        chosen = columns[np.frombuffer(mask, dtype=np.bool_)]
-        rough = list(_compare_pairs(chosen, pairs, resamples, seed))
-        found.extend(_refined(chosen, rough, resamples, most, seed))
+        rows = np.flatnonzero(np.frombuffer(mask, dtype=np.bool_))
+        units = Units.of([tracks[row] for row in rows], artist)
+        rough = list(_compare_pairs(columns[rows], units, pairs, resamples, seed))
+        found.extend(_refined(columns[rows], units, rough, resamples, most=most, seed=seed))
     found.sort(key=lambda one: (one.a, one.b))
     corrected = holm([one.p for one in found])
     return tuple(replace(one, p_holm=p_holm) for one, p_holm in zip(found, corrected, strict=True))
@@ -184,11 +192,11 @@ def _check_labels(a: TrackScores, b: TrackScores) -> None:
 
 
 def _compare_pairs(
-    columns: NDArray[np.float64], pairs: Sequence[tuple[int, int]], resamples: int, seed: int
+    columns: NDArray[np.float64], units: Units, pairs: Sequence[tuple[int, int]], resamples: int, seed: int
 ) -> Iterator[Comparison]:
     """Compare pairs of columns, all of whose rows both have; shape (n_tracks, n_models)."""
     used, at = _used(pairs)
-    drawn = np.hstack(list(_resampled_means(columns[:, used], resamples, seed)))
+    drawn = np.hstack(list(_resampled_means(columns[:, used], units, resamples, seed)))
     for a, b in pairs:
         gain = columns[:, a] - columns[:, b]
         samples = np.round(drawn[at[a]] - drawn[at[b]], _DECIMALS)
@@ -199,14 +207,16 @@ def _compare_pairs(
             b=b,
             accuracy_a=float(columns[:, a].mean()),
             accuracy_b=float(columns[:, b].mean()),
-            difference=Difference(float(np.round(gain.mean(), _DECIMALS)), (float(low), float(high)), len(gain)),
-            p=_p_value(beyond, resamples, gain),
+            difference=Difference(
+                float(np.round(gain.mean(), _DECIMALS)), (float(low), float(high)), len(gain), units.over
+            ),
+            p=_p_value(beyond, resamples, units.totals(gain)),
             p_holm=1.0,
         )
 
 
 def _refined(
-    columns: NDArray[np.float64], found: Sequence[Comparison], resamples: int, most: int, seed: int
+    columns: NDArray[np.float64], units: Units, found: Sequence[Comparison], resamples: int, *, most: int, seed: int
 ) -> Iterator[Comparison]:
     """Yield the comparisons; where p is as small as it can be, a new one of ``most`` resamples takes its place."""
     smallest = _share(0, resamples)
@@ -217,13 +227,13 @@ def _refined(
     used, at = _used(doubtful)
     beyond = dict.fromkeys(doubtful, 0)
     signs = {(a, b): np.sign(columns[:, a].mean() - columns[:, b].mean()) for a, b in doubtful}
-    for drawn in _resampled_means(columns[:, used], most, seed):
+    for drawn in _resampled_means(columns[:, used], units, most, seed):
         for a, b in doubtful:
             ahead, behind = (a, b) if signs[a, b] > 0 else (b, a)
             beyond[a, b] += int(np.count_nonzero(drawn[at[ahead]] - drawn[at[behind]] <= 10.0**-_DECIMALS))
     for one in found:
         pair = one.a, one.b
-        gain = columns[:, one.a] - columns[:, one.b]
+        gain = units.totals(columns[:, one.a] - columns[:, one.b])
         yield replace(one, p=_p_value(beyond[pair], most, gain)) if pair in beyond else one
 
 
@@ -239,23 +249,26 @@ def _share(beyond: int, resamples: int) -> float:
 
 
 def _p_value(beyond: int, resamples: int, gain: NDArray[np.float64]) -> float:
-    """Return the two-sided bootstrap p value.
+    """Return the two-sided bootstrap p value; ``gain`` is the difference of each unit that was drawn.
 
-    It is never below what a sign test of the tracks that differ could reach, 2 / 2^n: the bootstrap sees no noise at
-    all where the few tracks that differ all differ in the same direction.
+    It is never below what a sign test of the units that differ could reach, 2 / 2^n: the bootstrap sees no noise at
+    all where the few tracks or artists that differ all differ in the same direction.
     """
     n_differing = int(np.count_nonzero(np.round(gain, _DECIMALS)))
     reachable = math.ldexp(2.0, -min(n_differing, 60))
     return min(1.0, max(_share(beyond, resamples), reachable))
 
 
-def _resampled_means(columns: NDArray[np.float64], resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Yield the mean of each column in every resample of the rows, in parts of shape (n_columns, some resamples)."""
+def _resampled_means(
+    columns: NDArray[np.float64], units: Units, resamples: int, seed: int
+) -> Iterator[NDArray[np.float64]]:
+    """Yield the mean of each column in every resample of the units, in parts of shape (n_columns, some resamples)."""
     rng = np.random.default_rng(seed)
-    n = len(columns)
+    total, size = units.totals(columns), units.size
+    n = len(size)
     rows_at_once = max(1, _DRAWN_AT_ONCE // n)
     for start in range(0, resamples, rows_at_once):
         rows = min(rows_at_once, resamples - start)
         drawn = rng.integers(0, n, size=(rows, n)) + n * np.arange(rows)[:, None]
-        weight = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
-        yield columns.T @ weight.T.astype(np.float64) / n
+        weight = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n).T.astype(np.float64)
+        yield total.T @ weight / (size @ weight)

@@ -2,7 +2,7 @@
 
 Runs of one model are repeats over seeds, over folds or over both. Seeds that are tested on the same tracks share the
 luck of that choice of tracks, so they are no independent evidence: they are averaged first. What is left is one value a
-test side. Over several sides the interval is Student's; over the tracks of a single one it is a bootstrap.
+test side. Over several sides the interval is Student's; over the artists or tracks of a single one it is a bootstrap.
 
 That folds share most of their training tracks, no such interval can see: Bengio, Y., Grandvalet, Y. (2004), "No
 unbiased estimator of the variance of k-fold cross-validation", JMLR 5.
@@ -21,14 +21,15 @@ from genre.evaluation.comparison import track_scores
 from genre.evaluation.metrics import interval_of_mean
 from genre.evaluation.predictions import Predictions, read_tracks
 from genre.evaluation.report import PREDICTIONS_FILES, RunReport
+from genre.evaluation.resampling import ARTISTS_FILE, Units, read_artists
 
 
 class Interval(NamedTuple):
     """A 95 % interval of test track accuracy, in [0, 1], and what it is over.
 
-    ``over`` is ``"tracks"`` (bootstrap over the tracks of one test side, its seeds averaged track by track), ``"test
-    sides"`` (Student's t over the means of several sides), or ``"runs"`` (Student's t over runs whose predictions are
-    missing, so that no one knows which share a test side; too narrow if some do).
+    ``over`` is ``"artists"`` or ``"tracks"`` (bootstrap over those of one test side, its seeds averaged track by
+    track), ``"test sides"`` (Student's t over the means of several sides), or ``"runs"`` (Student's t over runs whose
+    predictions are missing, so that no one knows which share a test side; too narrow if some do).
     """
 
     low: float
@@ -43,14 +44,14 @@ def interval_of(runs: Sequence[RunReport]) -> Interval | None:
     ----------
     runs
         Repeats of one model on one data set under one protocol. Test sides are told apart by the tracks in
-        ``predictions.csv``.
+        ``predictions.csv``, and artists are those of ``artists.csv``.
     """
     tested = [(run, run.test.track_accuracy) for run in runs if run.test]
     if not tested:
         return None
     if len(tested) == 1:
         [figures] = [run.test for run in runs if run.test]
-        return Interval(*figures.track_accuracy_ci95, "tracks")
+        return Interval(*figures.track_accuracy_ci95, figures.track_accuracy_ci95_over)
     files = [run.folder / PREDICTIONS_FILES["test"] for run, _ in tested]
     try:
         sides: dict[frozenset[str], list[float]] = {}
@@ -59,9 +60,22 @@ def interval_of(runs: Sequence[RunReport]) -> Interval | None:
         if len(sides) > 1:
             return Interval(*_student([float(np.mean(values)) for values in sides.values()]), "test sides")
         averaged = track_scores([Predictions.read_csv(file) for file in files]).correct
-        return Interval(*interval_of_mean(np.array(list(averaged.values()))), "tracks")
+        units = Units.of(tuple(averaged), artists_of([run for run, _ in tested]))
+        return Interval(*interval_of_mean(np.array(list(averaged.values())), units), units.over)
     except DataError:
         return Interval(*_student([accuracy for _, accuracy in tested]), "runs")
+
+
+def artists_of(runs: Sequence[RunReport]) -> dict[str, str]:
+    """Return test track -> artist, as far as some runs of one data set know; empty where they do not.
+
+    Raises
+    ------
+    DataError
+        When an ``artists.csv`` cannot be read.
+    """
+    known = [read_artists(run.folder / ARTISTS_FILE).get("test", {}) for run in runs]
+    return {track: artist for one in known for track, artist in one.items()}
 
 
 def _student(values: Sequence[float]) -> tuple[float, float]:

@@ -1,8 +1,8 @@
 """One table of many runs: ``python -m genre.evaluation.leaderboard RUNS... [--out DIR]``.
 
-Runs that differ in nothing but seeds and folds count as repeats of one thing, and get a mean, a standard deviation and
-a 95 % interval (:mod:`genre.evaluation.intervals`). Only figures of one data set and one protocol can be compared, so
-each pair has a table of its own, and the leaked ones stand apart at the end.
+Runs on the same tracks that differ in nothing but seeds and folds count as repeats of one thing, and get a mean, a
+standard deviation and a 95 % interval (:mod:`genre.evaluation.intervals`). Only figures of one data set and one
+protocol can be compared, so each pair has a table of its own, and the leaked ones stand apart at the end.
 
 Within a table every two models are compared (:mod:`genre.evaluation.comparison`).
 """
@@ -24,12 +24,12 @@ import numpy as np
 from genre.errors import DataError, GenreError, OneSentenceParser
 from genre.evaluation.comparison import Comparison, TrackScores, compare, track_scores
 from genre.evaluation.files import write_csv, write_text
-from genre.evaluation.intervals import Interval, interval_of
+from genre.evaluation.intervals import Interval, artists_of, interval_of
 from genre.evaluation.leaderboard_tables import difference_rows, leaderboard_rows, markdown
 from genre.evaluation.metrics import Metrics
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import METRICS_FILE, PREDICTIONS_FILES, RunReport, read_run
-from genre.evaluation.variants import differing, setting_key
+from genre.evaluation.variants import TRACKS, differing, setting_key
 
 __all__ = ["markdown"]
 
@@ -226,7 +226,9 @@ def read_runs(paths: Iterable[Path]) -> FoundRuns:
 
 
 def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
-    """Group runs by data set, protocol, model and settings; seeds and folds are no settings.
+    """Group runs by data set, protocol, model and settings; seeds and folds are no settings, the tracks are one.
+
+    Runs of versions that did not write down their tracks count as repeats of each other, but of no others.
 
     The ``predictions.csv`` of repeats are read for the intervals, where they are there.
 
@@ -270,6 +272,8 @@ class _Names(NamedTuple):
 def _variants(groups: Sequence[Sequence[RunReport]]) -> list[_Names]:
     """Return what tells runs of one model apart, for each group of repeats: ``lr=0.01, hidden=16``."""
     settings = [group[0].settings for group in groups]
+    if any(TRACKS in one for one in settings):
+        settings = [{TRACKS: "unknown", **one} if one else one for one in settings]
     known = [one for one in settings if one]
     short = differing(known)
     usual = {name: value for name in short for value in _usual(name, known)}
@@ -326,9 +330,10 @@ def compare_standings(standings: Sequence[Standing]) -> Differences:
 
 
 def _track_scores(standing: Standing, notices: list[str]) -> TrackScores | None:
-    files = [run.folder / PREDICTIONS_FILES["test"] for run in standing.runs if run.test]
+    tested = [run for run in standing.runs if run.test]
     try:
-        return track_scores([Predictions.read_csv(file) for file in files])
+        tables = [Predictions.read_csv(run.folder / PREDICTIONS_FILES["test"]) for run in tested]
+        return track_scores(tables, artists_of(tested))
     except DataError as error:
         notices.append(f"{standing.name} is compared with no other: {error}")
         return None

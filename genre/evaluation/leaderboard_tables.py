@@ -7,7 +7,8 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from genre.evaluation.metrics import LEAK_WARNING, ON_ARTISTS
+from genre.evaluation.metrics import LEAK_WARNING
+from genre.evaluation.resampling import ON_RESAMPLES
 
 if TYPE_CHECKING:
     from genre.evaluation.leaderboard import Differences, FailedRun, Spread, Standing
@@ -50,6 +51,7 @@ DIFFERENCE_COLUMNS = (
     "difference",
     "ci95_low",
     "ci95_high",
+    "ci95_over",
     "p",
     "p_holm",
     "beyond_noise",
@@ -60,18 +62,18 @@ DIFFERENCE_COLUMNS = (
 
 ON_INTERVALS = (
     "± is the standard deviation over runs (seeds, folds). The 95 % interval is of the mean track accuracy: over test",
-    "sides (folds; Student's t) where there are several, the seeds of each averaged first, else over the tracks of the",
-    "one side (bootstrap), seeds averaged too. It says runs where predictions.csv is missing: seeds that share a test",
-    "side count as independent then, and it is too narrow.",
-    *textwrap.wrap(ON_ARTISTS, 115),
+    "sides (folds; Student's t) where there are several, the seeds of each averaged first, else over the artists or",
+    "tracks of the one side (bootstrap), seeds averaged too. It says runs where predictions.csv is missing: seeds that",
+    "share a test side count as independent then, and it is too narrow.",
+    *textwrap.wrap(ON_RESAMPLES, 115),
 )
 """Sentences on the columns of a leaderboard, in lines."""
 
 _ON_DIFFERENCES = (
     "",
     "Beside the best: whether a model differs from the best of its table by more than the choice of test tracks can do",
-    "(paired bootstrap over tracks, each with all its seeds; p after Holm for all pairs of the table; worse if under",
-    "0.05). All pairs are in differences.csv.",
+    "(paired bootstrap, each track with all its seeds; p after Holm for all pairs of the table; worse if under 0.05).",
+    "All pairs are in differences.csv.",
 )
 
 
@@ -100,6 +102,7 @@ def difference_rows(differences: Differences) -> Iterator[Sequence[object]]:
             pair.a.name,
             pair.b.name,
             *(f"{value:.6f}" for value in measured),
+            result.difference.over,
             f"{result.p:.6g}",
             f"{result.p_holm:.6g}",
             "true" if result.beyond_noise else "false",

@@ -2,9 +2,9 @@
 
 Conventions: "clip level" counts every clip, "track level" counts every track once, by the mean probability over its
 clips. Intervals are 95 % percentile bootstrap intervals over tracks, since the clips of one track are no independent
-evidence. Nor are the tracks of one artist, of whom a table knows nothing: :data:`ON_ARTISTS`. A resample of n values is
-drawn as how often each distinct value occurs in it, which is multinomial: the same distribution as drawing n rows,
-thousands of times quicker, and not dependent on the order of the rows.
+evidence, and over artists with all their tracks where it is known who plays (:mod:`genre.evaluation.resampling`). A
+resample of n values is drawn as how often each distinct value occurs in it, which is multinomial: the same distribution
+as drawing n rows, thousands of times quicker, and not dependent on the order of the rows.
 
 Efron, B., Tibshirani, R. (1993), "An Introduction to the Bootstrap", chapter 13: the percentile interval.
 """
@@ -22,13 +22,9 @@ from numpy.typing import NDArray
 from genre.errors import DataError
 from genre.evaluation.calibration import reliability
 from genre.evaluation.predictions import Predictions, track_level
+from genre.evaluation.resampling import Units
 
 N_BOOTSTRAP = 10_000
-ON_ARTISTS = (
-    "What is over tracks takes them as independent: where many test tracks are by few artists, whose tracks tend to be "
-    "right or wrong together, intervals are too narrow and p values too small."
-)
-"""What stands beside intervals over tracks, since predictions do not say who plays."""
 LEAK_WARNING = "leaked protocol: training has heard the recordings it is tested on"
 
 
@@ -43,6 +39,8 @@ class Metrics:
     track_accuracy_ci95
         95 % bootstrap interval of ``track_accuracy``. It has no width when all tracks are right, or all wrong: the
         bootstrap cannot see errors that did not occur, so look at ``n_tracks`` then.
+    track_accuracy_ci95_over
+        What was drawn for it: ``"artists"`` or ``"tracks"``.
     macro_f1
         Clip level: mean F1 over the classes that occur among the labels or the predictions, as in scikit-learn.
     ece
@@ -58,6 +56,7 @@ class Metrics:
     ece: float
     n_clips: int
     n_tracks: int
+    track_accuracy_ci95_over: str = "tracks"
 
     def as_dict(self) -> dict[str, Any]:
         """Return the figures as plain values in the order of ``metrics.json``."""
@@ -72,8 +71,15 @@ class Metrics:
         }
 
     @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Metrics:
+    def from_dict(cls, values: Mapping[str, Any], *, over: str = "tracks") -> Metrics:
         """Make :class:`Metrics` of what :meth:`as_dict` returned; further keys are ignored.
+
+        Parameters
+        ----------
+        values
+            The figures.
+        over
+            What was drawn for the interval, which is not among them.
 
         Raises
         ------
@@ -92,6 +98,7 @@ class Metrics:
             ece=_number(values, "ece"),
             n_clips=int(_number(values, "n_clips")),
             n_tracks=int(_number(values, "n_tracks")),
+            track_accuracy_ci95_over=over,
         )
 
 
@@ -128,11 +135,14 @@ class Difference:
         95 % paired bootstrap interval of the difference.
     n_tracks
         Tracks both were tried on.
+    over
+        What was drawn for the interval: ``"artists"`` or ``"tracks"``.
     """
 
     difference: float
     ci95: tuple[float, float]
     n_tracks: int
+    over: str = "tracks"
 
     @property
     def beyond_noise(self) -> bool:
@@ -140,13 +150,17 @@ class Difference:
         return self.ci95[0] > 0 or self.ci95[1] < 0
 
 
-def evaluate(predictions: Predictions, *, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0) -> Metrics:
+def evaluate(
+    predictions: Predictions, *, artist: Mapping[str, str] | None = None, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0
+) -> Metrics:
     """Compute all figures of a prediction table.
 
     Parameters
     ----------
     predictions
         One row a clip.
+    artist
+        Track -> artist, as far as known.
     n_bootstrap
         Number of resamples of the interval.
     seed
@@ -160,10 +174,13 @@ def evaluate(predictions: Predictions, *, n_bootstrap: int = N_BOOTSTRAP, seed: 
     if not len(predictions):
         raise DataError("there are no clips to evaluate: this side of the protocol is empty")
     tracks = track_level(predictions)
+    units = Units.of(tracks.track, artist or {})
+    right = tracks.correct.astype(np.float64)
     return Metrics(
         clip_accuracy=float(predictions.correct.mean()),
         track_accuracy=float(tracks.correct.mean()),
-        track_accuracy_ci95=interval_of_mean(tracks.correct.astype(np.float64), n_bootstrap=n_bootstrap, seed=seed),
+        track_accuracy_ci95=interval_of_mean(right, units, n_bootstrap=n_bootstrap, seed=seed),
+        track_accuracy_ci95_over=units.over,
         macro_f1=macro_f1(confusion_matrix(predictions)),
         ece=reliability(predictions.confidence, predictions.correct).error,
         n_clips=len(predictions),
@@ -211,13 +228,22 @@ def class_scores(predictions: Predictions) -> tuple[ClassScores, ...]:
     )
 
 
-def paired_bootstrap(a: Predictions, b: Predictions, *, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0) -> Difference:
+def paired_bootstrap(
+    a: Predictions,
+    b: Predictions,
+    *,
+    artist: Mapping[str, str] | None = None,
+    n_bootstrap: int = N_BOOTSTRAP,
+    seed: int = 0,
+) -> Difference:
     """Compare the track accuracy of two models on the same tracks, resampling tracks and keeping the pairs together.
 
     Parameters
     ----------
     a, b
         Clip tables over the same tracks with the same labels; their clips, and the order of their classes, may differ.
+    artist
+        Track -> artist, as far as known: whole artists are resampled then.
     n_bootstrap
         Number of resamples.
     seed
@@ -247,17 +273,19 @@ def paired_bootstrap(a: Predictions, b: Predictions, *, n_bootstrap: int = N_BOO
             names = f"{a.labels[of_a]} in one table and {b.labels[of_b]} in the other"
             raise DataError(f"track {track!r} is {names}: compare runs of the same data")
     gain = tracks_a.correct.astype(np.float64) - tracks_b.correct
+    units = Units.of(tracks_a.track, artist or {})
     return Difference(
         difference=float(gain.mean()),
-        ci95=interval_of_mean(gain, n_bootstrap=n_bootstrap, seed=seed),
+        ci95=interval_of_mean(gain, units, n_bootstrap=n_bootstrap, seed=seed),
         n_tracks=len(tracks_a),
+        over=units.over,
     )
 
 
 def interval_of_mean(
-    values: NDArray[np.float64], *, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0
+    values: NDArray[np.float64], units: Units, *, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0
 ) -> tuple[float, float]:
-    """Percentile bootstrap interval (95 %) of the mean of ``values``, shape (n,).
+    """Percentile bootstrap interval (95 %) of the mean of ``values``, one a track, shape (n,), drawing whole units.
 
     Raises
     ------
@@ -266,9 +294,11 @@ def interval_of_mean(
     """
     if n_bootstrap < 1:
         raise DataError(f"an interval needs at least 1 resample, not {n_bootstrap}: set n_bootstrap to 1000 or more")
-    distinct, count = np.unique(values, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(len(values), count / len(values), size=n_bootstrap)
-    low, high = np.percentile(drawn @ distinct / len(values), [2.5, 97.5])
+    size = units.size
+    distinct, count = np.unique(np.column_stack([size, units.totals(values)]), axis=0, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(len(size), count / len(size), size=n_bootstrap)
+    n_tracks, total = (drawn @ distinct).T
+    low, high = np.percentile(total / n_tracks, [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -16,9 +16,10 @@ from genre.evaluation.files import write_text
 from genre.evaluation.hardest import HardClip, read_hardest
 from genre.evaluation.leaderboard import FailedRun, Spread, Standing, leaderboard, read_runs
 from genre.evaluation.leaderboard_tables import ON_INTERVALS
-from genre.evaluation.metrics import LEAK_WARNING, ON_ARTISTS, Metrics, class_scores, confusion_matrix
+from genre.evaluation.metrics import LEAK_WARNING, Metrics, class_scores, confusion_matrix
 from genre.evaluation.predictions import Predictions, track_level
 from genre.evaluation.report import METRICS_FILE, PREDICTIONS_FILES, RunReport, duration, read_run
+from genre.evaluation.resampling import ON_RESAMPLES
 
 PAGE_FILE = "report.html"
 COMMAND_FILE = "command.txt"
@@ -134,7 +135,10 @@ def key_figures(run: RunReport) -> str:
         return ""
     low, high = side.track_accuracy_ci95
     cards = [
-        (f"{name} track accuracy, 95 % interval", f"{side.track_accuracy:.3f} [{low:.3f}, {high:.3f}]"),
+        (
+            f"{name} track accuracy, 95 % over {side.track_accuracy_ci95_over}",
+            f"{side.track_accuracy:.3f} [{low:.3f}, {high:.3f}]",
+        ),
         ("clip accuracy", f"{side.clip_accuracy:.3f}"),
         ("macro F1", f"{side.macro_f1:.3f}"),
         ("calibration error", f"{side.ece:.3f}"),
@@ -150,7 +154,7 @@ def key_figures(run: RunReport) -> str:
         ("seed", str(info.seed)),
         *((f"chosen {key}", str(value)) for key, value in run.chosen.items()),
     ]
-    return html.facts(cards, "cards") + html.facts(lines) + html.paragraph(ON_ARTISTS, "faint")
+    return html.facts(cards, "cards") + html.facts(lines) + html.paragraph(ON_RESAMPLES, "faint")
 
 
 def notes(folder: Path) -> str:

@@ -22,6 +22,7 @@ from genre.evaluation.calibration import reliability
 from genre.evaluation.files import write_csv, write_text
 from genre.evaluation.metrics import LEAK_WARNING, N_BOOTSTRAP, Metrics, class_scores, confusion_matrix, evaluate
 from genre.evaluation.predictions import Predictions, track_level
+from genre.evaluation.resampling import ARTISTS_FILE, Units, read_artists, write_artists
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -87,7 +88,8 @@ class RunReport:
     chosen
         Settings that the run chose itself, by tuning: name -> value; kept in ``chosen.json``.
     settings
-        Its settings without seeds and folds: name -> value; kept in ``settings.json``. Empty if that is missing.
+        Its settings without seeds and folds, and its tracks: name -> value; kept in ``settings.json``. Empty if that is
+        missing.
     """
 
     folder: Path
@@ -123,6 +125,7 @@ def write_run(
     test: Predictions | None,
     history: History | None = None,
     best_epoch: float | None = None,
+    artist: Mapping[str, str] | None = None,
     chosen: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     also: Callable[[RunReport], object] | None = None,
@@ -132,7 +135,8 @@ def write_run(
 
     Always ``per_class.csv``, ``confusion_matrix.png``, ``per_class.png``, ``reliability.png`` and ``metrics.json``;
     ``predictions.csv`` (test) and ``predictions_val.csv`` for the sides there are, removed for a side there is not, so
-    that they never tell of another evaluation; ``curves.png`` and ``history.csv`` when there is a history;
+    that they never tell of another evaluation; ``artists.csv`` when artists are known, likewise; ``curves.png`` and
+    ``history.csv`` when there is a history;
     ``chosen.json`` when the run was tuned, ``settings.json`` when there are settings. ``metrics.json`` comes last, so a
     folder that has one is whole. The pictures show the test side, or the validation side when there is no
     test.
@@ -147,12 +151,14 @@ def write_run(
         What the model said of the clips of each side.
     history
         Name of a curve -> its (epoch, value) points (:func:`genre.evaluation.plots.curves_figure`).
+    artist
+        Track -> artist, as far as known.
     best_epoch
         Epoch the evaluated weights are of; marked in the curves.
     chosen
         Settings found by tuning: name -> plain value.
     settings
-        All settings but seeds and folds, by which the leaderboard knows repeats: name -> plain value.
+        All settings but seeds and folds, and the tracks, by which the leaderboard knows repeats: name -> plain value.
     also
         Called when all but ``metrics.json`` is written, for whatever else belongs to a whole run.
     n_bootstrap
@@ -171,7 +177,8 @@ def write_run(
     sides = {side: table for side, table in (("val", val), ("test", test)) if table is not None}
     if not sides:
         raise DataError("there is nothing to evaluate: the run has neither validation nor test predictions")
-    figures = {side: evaluate(table, n_bootstrap=n_bootstrap) for side, table in sides.items()}
+    artist = artist or {}
+    figures = {side: evaluate(table, artist=artist, n_bootstrap=n_bootstrap) for side, table in sides.items()}
     report = RunReport(
         folder=folder,
         info=info,
@@ -186,6 +193,7 @@ def write_run(
         else:
             with contextlib.suppress(OSError):
                 (folder / name).unlink()
+    write_artists(folder / ARTISTS_FILE, {side: table.track for side, table in sides.items()}, artist)
     write_csv(folder / "per_class.csv", _class_rows(sides, info))
     if history:
         write_csv(folder / "history.csv", _history_rows(history))
@@ -216,7 +224,8 @@ def read_run(path: Path) -> RunReport:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise DataError("it does not hold one JSON object")
-        val, test = _side(values, "val"), _side(values, "test")
+        artists = read_artists(path.parent / ARTISTS_FILE)
+        val, test = (_side(values, side, artists.get(side, {})) for side in ("val", "test"))
         return RunReport(
             folder=path.parent,
             info=_info(values),
@@ -338,7 +347,7 @@ def _beside(path: Path) -> Mapping[str, Any]:
     return settings
 
 
-def _side(values: Mapping[str, Any], side: str) -> Metrics | None:
+def _side(values: Mapping[str, Any], side: str, artist: Mapping[str, str]) -> Metrics | None:
     if side not in values:
         raise DataError(f"it has no {side!r}")
     figures = values[side]
@@ -346,13 +355,14 @@ def _side(values: Mapping[str, Any], side: str) -> Metrics | None:
         return None
     if not isinstance(figures, dict):
         raise DataError(f"its {side!r} is not an object")
-    return Metrics.from_dict(figures)
+    return Metrics.from_dict(figures, over=Units.of(tuple(artist), artist).over)
 
 
 def _summary_cells(side: Metrics) -> dict[str, str]:
     low, high = side.track_accuracy_ci95
     return {
         "track accuracy [95 %]": f"{side.track_accuracy:.3f}  [{low:.3f}, {high:.3f}]",
+        "interval over": side.track_accuracy_ci95_over,
         "clip accuracy": f"{side.clip_accuracy:.3f}",
         "macro F1 (clips)": f"{side.macro_f1:.3f}",
         "calibration error": f"{side.ece:.3f}",

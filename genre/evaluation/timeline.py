@@ -55,7 +55,7 @@ class Timeline:
     edges
         Where each stretch of time begins, and the end of the last, in seconds, shape (n + 1,).
     probabilities
-        Of each stretch, shape (n, n_classes).
+        Of each stretch, shape (n, n_classes); NaN where there are none.
     labels
         Names of the classes.
     """
@@ -122,7 +122,7 @@ def _figure(width: float, height: float, title: str, subtitle: str) -> Figure:
 
 
 def _draw_shares(axes: Axes, timeline: Timeline) -> None:
-    mean = timeline.probabilities.mean(axis=0)
+    mean = np.nanmean(timeline.probabilities, axis=0)
     named = [int(k) for k in np.argsort(-mean, kind="stable")[:MOST_NAMED]]
     shares = [timeline.probabilities[:, k] for k in named]
     names = [plain(timeline.labels[k], 24) for k in named]
@@ -133,10 +133,11 @@ def _draw_shares(axes: Axes, timeline: Timeline) -> None:
         shares.append(1 - np.sum(shares, axis=0))
         names.append("all others")
         colours.append("#d0d0d0")
-    floor = np.zeros(len(timeline.edges))
+    ends = np.repeat(timeline.edges, 2)[1:-1]  # both ends of each stretch
+    floor = np.zeros(len(ends))
     for share, name, colour in zip(shares, names, colours, strict=True):
-        upper = floor + np.append(share, share[-1])
-        axes.fill_between(timeline.edges, floor, upper, step="post", color=colour, linewidth=0, label=name)
+        upper = floor + np.repeat(share, 2)
+        axes.fill_between(ends, floor, upper, color=colour, linewidth=0, label=name)
         floor = upper
     axes.set_ylim(0, 1)
     axes.set_ylabel("probability", fontsize=10)

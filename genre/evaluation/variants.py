@@ -6,6 +6,9 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+TRACKS = "data.tracks"
+"""What the settings of a run say of its data set, beside how it is used: which tracks it has."""
+
 
 def differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return the dotted names of settings that are not alike in all of ``settings``, sorted, each with a short name.

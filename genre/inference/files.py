@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from genre.audio.blocks import AudioBlocks
 from genre.audio.files import Listing, list_audio, shown
 from genre.audio.health import MIN_SEC, Extent, Reason, check_extent, check_finite
-from genre.data.clips import ClipSpec
+from genre.data.clips import ClipSpec, with_sound
 from genre.errors import AudioError, DataError
 from genre.inference.cutting import ClipCutter
-from genre.inference.denoise import Denoiser
+from genre.inference.denoise import Denoiser, NoDenoising
 from genre.inference.intake import Intake, Sink, no_sink
 from genre.inference.memory import return_freed_memory
 from genre.inference.predictor import Predictor
@@ -38,7 +38,7 @@ class FilePrediction:
     seconds
         Its length.
     start_sec : shape=(n_clips,)
-        Where each clip starts.
+        Where each clip starts; silent clips are left out, as they are in training.
     clip_sec
         Length of a clip.
     clip_probabilities : shape=(n_clips, classes)
@@ -99,13 +99,17 @@ def predict_file(
     extent = Extent()
     starts: list[NDArray[np.int64]] = []
     probabilities: list[NDArray[np.float64]] = []
+    n_cut = 0
 
     def predict(cut: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:
+        nonlocal n_cut
         whole_clips, their_starts = cut
-        for first in range(0, len(whole_clips), BATCH_CLIPS):
-            batch = np.ascontiguousarray(whole_clips[first : first + BATCH_CLIPS])
+        rows = np.flatnonzero(with_sound(whole_clips))
+        for first in range(0, len(rows), BATCH_CLIPS):
+            batch = whole_clips[rows[first : first + BATCH_CLIPS]]
             probabilities.append(_probabilities(predictor, batch, path))
-        starts.append(their_starts)
+        starts.append(their_starts[rows])
+        n_cut += len(whole_clips)
 
     for number, block in enumerate(blocks, start=1):
         extent = extent.with_block(block)
@@ -119,6 +123,8 @@ def predict_file(
         raise _too_little(path, seconds, intake.lead_in / clips.sample_rate)
     predict(cutter.push(intake.finish()))
     predict(cutter.finish())
+    if n_cut and not probabilities:
+        raise _only_silent_clips(path, clips, denoiser)
     if not probabilities:
         raise _no_clip(path, seconds, clips, intake.lead_in / clips.sample_rate)
     return FilePrediction(
@@ -154,6 +160,16 @@ def _too_little(path: str | os.PathLike[str], seconds: float, lead_in_sec: float
         f"{shown(path)} lasts {seconds:.2f} s, which after {lead_in_sec:g} s of noise is less than {MIN_SEC:g} s: "
         "give a longer recording, or a smaller denoise.noise_sec.",
         reason=Reason.TOO_SHORT,
+    )
+
+
+def _only_silent_clips(path: str | os.PathLike[str], clips: ClipSpec, denoiser: Denoiser) -> AudioError:
+    remedy = (
+        "cut off the silence" if isinstance(denoiser, NoDenoising) else "choose denoise=none, or cut off the silence"
+    )
+    return AudioError(
+        f"{shown(path)} cannot be classified (all its clips of {clips.clip_sec:g} s are silent): {remedy}.",
+        reason=Reason.SILENT,
     )
 
 

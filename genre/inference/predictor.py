@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +16,7 @@ from genre.errors import CheckpointError
 from genre.features.spectrogram import FrontEnd, build_frontend
 from genre.inference.inputs import ClipInputs, Needs, key_of
 from genre.models.base import GenreModule
-from genre.models.registry import load_model
+from genre.models.registry import file_of_run, is_classical, load_model
 
 if TYPE_CHECKING:
     from genre.classical.model import ClassicalModel
@@ -173,7 +172,7 @@ def load_predictor(paths: Sequence[str | Path]) -> Predictor:
     Parameters
     ----------
     paths
-        Checkpoints of networks, and skops files of classical models.
+        Checkpoints of networks, skops files of classical models, and folders of runs that hold one.
 
     Raises
     ------
@@ -189,26 +188,10 @@ def load_predictor(paths: Sequence[str | Path]) -> Predictor:
 def _load(path: Path) -> Predictor:
     from genre.classical.model import SUFFIX, load_classical
 
-    if path.suffix == SUFFIX or _is_skops(path):
+    path = file_of_run(path, "best.ckpt", f"model{SUFFIX}")
+    if path.suffix == SUFFIX or is_classical(path):
         return ClassicalPredictor(load_classical(path))
     return DeepPredictor(load_model(path))
-
-
-def _is_skops(path: Path) -> bool:
-    """Return whether a file is an archive as skops writes it, whatever its name.
-
-    Raises
-    ------
-    CheckpointError
-        If it is an archive whose table of contents cannot be read.
-    """
-    try:
-        if not path.is_file() or not zipfile.is_zipfile(path):
-            return False
-        with zipfile.ZipFile(path) as archive:
-            return "schema.json" in archive.namelist()
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError) as error:
-        raise CheckpointError(f"{path} is damaged; give another best.ckpt, last.ckpt or model.skops") from error
 
 
 def _clip_text(clips: ClipSpec) -> str:

@@ -24,6 +24,41 @@ MODELS = {
 """Name of a class, as checkpoints hold it, to the module it is in."""
 
 
+def file_of_run(path: str | Path, *names: str) -> Path:
+    """Return the first of some files that there is in the folder of a run, or the path itself if it is no folder.
+
+    Raises
+    ------
+    CheckpointError
+        If the folder holds none of them.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        return path
+    for name in names:
+        if (path / name).is_file():
+            return path / name
+    raise CheckpointError(f"the folder {path} holds no {' and no '.join(names)}; give the folder of a run, or a file")
+
+
+def is_classical(path: str | Path) -> bool:
+    """Return whether a file is an archive as skops writes it, whatever its name: a classical model.
+
+    Raises
+    ------
+    CheckpointError
+        If it is an archive whose table of contents cannot be read.
+    """
+    path = Path(path)
+    try:
+        if not path.is_file() or not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            return "schema.json" in archive.namelist()
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged; give another best.ckpt, last.ckpt or model.skops") from error
+
+
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """Read a checkpoint of ours as plain values and tensors.
 
@@ -31,10 +66,16 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     ------
     CheckpointError
         If the file is missing, is not a checkpoint of this package, or holds more than plain values and tensors.
+        A classical model is none.
     """
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}; give the best.ckpt or last.ckpt of a run")
+    if is_classical(path):
+        raise CheckpointError(
+            f"{path} is a classical model, which infer.py takes but train.py does not; give the best.ckpt or last.ckpt "
+            "of a run of train.py"
+        )
     try:
         if not zipfile.is_zipfile(path):
             raise CheckpointError(f"{path} is not a checkpoint; give the best.ckpt or last.ckpt of a run")

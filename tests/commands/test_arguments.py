@@ -35,10 +35,11 @@ def test_what_looks_like_a_setting_is_one() -> None:
 
 
 def test_what_neither_exists_nor_looks_like_a_setting_is_a_missing_file() -> None:
-    assert split_arguments(["song.mp3", "my songs=1.mp3", "01 a.wav"]).paths == (
+    assert split_arguments(["song.mp3", "my songs=1.mp3", "01 a.wav", "-"]).paths == (
         "song.mp3",
         "my songs=1.mp3",
         "01 a.wav",
+        "-",
     )
 
 

@@ -44,6 +44,18 @@ def test_other_arguments_are_left_alone(argument: str) -> None:
     assert quote_path(argument) == argument
 
 
+def test_a_comma_parts_paths_only_in_a_multirun_and_where_they_are(tmp_path: Path) -> None:
+    one, other, both = (tmp_path / name for name in ("one, live (1999)", "other", "a,b"))
+    for folder in (one, other, both):
+        folder.mkdir()
+    several = f"{other},{tmp_path / 'two words'}"
+    assert quote_path(f"data.root={several}", multirun=True) == f'data.root="{other}","{tmp_path / "two words"}"'
+    assert quote_path(f"data.root={several}") == f'data.root="{several}"'
+    for path in (both, one, tmp_path / "no,where"):
+        assert quote_path(f"ckpt={path}", multirun=True) == f'ckpt="{path}"'
+    assert quote_path(f"hydra.sweep.dir={several}", multirun=True) == f'hydra.sweep.dir="{several}"'
+
+
 def test_later_settings_replace_earlier_ones() -> None:
     earlier = ["data=folder", "data.root=a", "model.widths=[1]", "+trainer.fast_dev_run=true", "seed=1"]
     merged = merge_overrides(earlier, ["data=gtzan", "data.root=b", "seed=2"], {"data", "model"})

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import re
 import runpy
 import signal
 import subprocess
@@ -96,6 +97,13 @@ def test_json_has_one_object_an_input(infer, ckpt: str, music: Path, tmp_path: P
     assert first["n_clips"] == 3
     assert result.err == ""
     assert not (tmp_path / "inference").exists()
+
+
+def test_the_folder_of_a_run_stands_for_its_model(infer, runs: dict[str, Path], ckpt: str, music: Path) -> None:
+    file = str(next(music.rglob("*.wav")))
+    result = infer(f"ckpt={runs['mini_vgg']}", file)
+    assert result.status == 0, result.err
+    assert result.out == infer(ckpt, file).out
 
 
 def test_csv_of_files_and_of_clips(infer, ckpt: str, music: Path) -> None:
@@ -252,6 +260,11 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("ckpt=a.wav", "a.wav"), "a.wav is not a checkpoint"),
         (("CKPT", "empty"), "the folder empty holds nothing to listen to (there is no audio in it)"),
         (("CKPT", "a.wav", "format=jsn"), "did you mean json?"),
+        (
+            ("CKPT", "a.wav", "fromat=json"),
+            "did you mean format? (known: ckpt, clips, debug, denoise, devices,",
+        ),
+        (("CKPT", "a.wav", "classifier=knn"), "there is no setting classifier; "),
         (("CKPT", "a.wav", "format=table", "top=abc"), "top=abc is not a number of genres"),
         (("CKPT", "a.wav", "format=table", "top=null"), "top=None is not a number of genres"),
         (("CKPT", "a.wav", "top=0"), "top=0 is not a number of genres"),
@@ -274,8 +287,10 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("CKPT", "input=stream:a.wav", "live.hop_sec=0"), "live.hop_sec=0"),
         (("CKPT", "input=stream:a.wav", "live.carry=true"), "live.carry=true needs a cnn_gru"),
         (("CKPT", "export=onx"), "export=onx is unknown"),
-        (("CKPT", "-"), "standard input is not listened to; give the name of a file"),
-        (("CKPT", "input=stream:-"), "standard input is not listened to"),
+        (("ckpt=empty", "a.wav"), "the folder empty holds no best.ckpt and no model.skops; give the folder of a run"),
+        (("CKPT", "-"), "standard input is not read; write the sound to a file and name that"),
+        (("CKPT", "a.wav", "/dev/stdin"), "standard input is not read"),
+        (("CKPT", "input=stream:-"), "standard input is not read"),
     ],
 )
 def test_one_sentence_for_what_is_wrong(
@@ -506,8 +521,13 @@ def test_help_is_quick() -> None:
     shown = subprocess.run(
         [sys.executable, str(ROOT / "infer.py"), "--help"], capture_output=True, text=True, check=True, cwd=ROOT
     ).stdout
-    assert "spectral_subtraction" in shown
     assert time.monotonic() - began < 10  # 3 s on a machine with nothing else to do
+    assert shown.startswith("usage: python infer.py ckpt=MODEL [FILE_OR_FOLDER ...]")
+    assert "given as plain arguments" in shown
+    assert "live:\n  seconds: null" in shown
+    [choices] = re.findall(r"^denoise is one of (.*), and has", shown, re.MULTILINE)
+    assert set(choices.split(", ")) == {path.stem for path in (ROOT / "conf" / "denoise").glob("*.yaml")}
+    assert not [group.name for group in (ROOT / "conf").glob("*/") if f"\n{group.name}: " in shown]
 
 
 def test_the_entry_point_does_nothing_when_imported() -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from genre.commands.build import tracks_hash
+from genre.commands.build import tracks_hash, tracks_text
 from genre.commands.lineage import check_unknown, continued_hash, evaluated_hash, known_artists, known_tracks
 from genre.data.fingerprint import digest
 from genre.data.protocols import (
@@ -152,6 +153,20 @@ def test_all_that_is_said_of_a_track_counts(change) -> None:
 
 def test_the_order_of_tracks_does_not_count() -> None:
     assert tracks_hash(TABLE.take(np.arange(6)[::-1])) == tracks_hash(TABLE)
+
+
+def test_tracks_are_told_shortly_whatever_is_said_of_them_but_name_label_and_sound() -> None:
+    text = tracks_text(TABLE)
+    assert re.fullmatch(r"6 in 2 classes #[0-9a-f]{6}", text)
+    same = TABLE.take(np.arange(6)[::-1])
+    assert text == tracks_text(same) == tracks_text(replace(TABLE, artist=(None,) * 6, n_clips=np.full(6, 3)))
+    others = (
+        {"names": ("z.wav", *TABLE.names[1:])},
+        {"label": np.array([1, 1, 0, 1, 0, 1])},
+        {"labels": ("high", "low")},
+        {"content": (CONTENT[1], CONTENT[0], *CONTENT[2:])},
+    )
+    assert len({text, *(tracks_text(replace(TABLE, **change)) for change in others)}) == 5
 
 
 def test_a_continued_run_is_the_same_run_only_with_the_same_settings() -> None:

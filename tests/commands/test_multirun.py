@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import gc
+import itertools
 import json
 import multiprocessing
 import pickle
+import re
 import warnings
 import weakref
 from pathlib import Path
@@ -24,6 +26,7 @@ from genre.commands.classical_sweeps import ClassicalSweepReport
 from genre.commands.study import StudyReport
 from genre.commands.sweeps import SweepReport, command_number, job_folder
 from genre.evaluation.files import file_name, file_names
+from genre.evaluation.leaderboard import leaderboard, read_runs
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1", "logger=none")
 
@@ -95,6 +98,34 @@ def test_training_sweep_has_a_table_names_failures_and_repeats_nothing(train, mu
     assert "finished earlier with the same settings in mini_vgg_seed1_settings2" in part.out
     assert (folder / "mini_vgg_dropout0.5_settings3" / "best.ckpt").is_file()
     assert not (folder / "mini_vgg_dropout0.4_settings3" / "best.ckpt").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "sweep_classical"])
+def test_two_folders_of_one_name_are_two_lines(command: str, run_command, make_music, tmp_path: Path) -> None:
+    roots = [make_music(f"{place}/music", genres=genres) for place, genres in (("A", ("a", "c")), ("B", ("b", "c")))]
+    settings = {
+        "train": SMALL,
+        "sweep_classical": ("data.clip_sec=1", "transform=none", "classifier=knn", "search.jobs=1", "logger=none"),
+    }
+    given = ("data=folder", "protocol=track", "report=false", *settings[command])
+    for number, (root, seed) in enumerate(itertools.product(roots, (0, 1))):
+        place = f"hydra.run.dir={tmp_path / 'runs' / str(number)}"
+        result = run_command(command, f"data.root={root}", f"seed={seed}", place, *given)
+        assert result.status == 0, result.err
+    standings = leaderboard(read_runs([tmp_path / "runs"]).runs)
+    assert [len(standing.runs) for standing in standings] == [2, 2]
+    assert all(re.search(r" \(tracks=8 in 2 classes #[0-9a-f]{6}\)$", standing.name) for standing in standings)
+
+
+def test_a_sweep_over_folders_has_a_job_for_each(sweep, make_music, tmp_path: Path) -> None:
+    roots = [make_music(f"{genre} part", genres=(genre, "c")) for genre in ("a", "b")]
+    given = ("data=folder", "protocol=track", "data.clip_sec=1", "transform=none", "classifier=knn", "logger=none")
+    folder = tmp_path / "sweep"
+    result = sweep("-m", f"data.root={roots[0]},{roots[1]},nowhere", f"hydra.sweep.dir={folder}", *given)
+    assert result.status == 1
+    assert "1 of 3 runs failed" in result.err
+    assert "data.root=nowhere does not exist" in result.err
+    assert {run.info.dataset for run in read_runs([folder]).runs} == {"a part", "b part"}
 
 
 def test_a_table_that_cannot_be_written_fails_the_command_and_hides_no_failed_job(train, tmp_path: Path) -> None:

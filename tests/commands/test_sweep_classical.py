@@ -39,6 +39,7 @@ ORIGINAL = {
 OUTPUTS = {
     "metrics.json",
     "chosen.json",
+    "artists.csv",
     "predictions.csv",
     "predictions_val.csv",
     "confusion_matrix.png",

@@ -19,6 +19,7 @@ METRICS = {"clip_accuracy", "track_accuracy", "track_accuracy_ci95", "macro_f1",
 FACTS = {"protocol", "leaky", "model", "seed", "parameters", "train_seconds", "dataset", "config_hash", "version"}
 OUTPUTS = {
     "metrics.json",
+    "artists.csv",
     "predictions.csv",
     "predictions_val.csv",
     "confusion_matrix.png",
@@ -105,9 +106,12 @@ def test_predictions_agree_with_metrics_and_with_the_catalogue(finished: Path, m
     assert {float(row[1]) for row in rows} == {0.0, 1.0}
 
 
-def test_evaluating_the_checkpoint_again_gives_the_same_numbers(finished: Path, train, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["best.ckpt", "."], ids=["file", "folder"])
+def test_evaluating_the_checkpoint_again_gives_the_same_numbers(
+    name: str, finished: Path, train, tmp_path: Path
+) -> None:
     again = tmp_path / "again"
-    given = (f"ckpt={finished / 'best.ckpt'}", "logger=none", "report=false", f"hydra.run.dir={again}")
+    given = (f"ckpt={finished / name}", "logger=none", "report=false", f"hydra.run.dir={again}")
     result = train("mode=test", *given)
     assert result.status == 0, result.err
     assert not {"report.html", "hardest"} & {path.name for path in again.iterdir()}
@@ -163,9 +167,11 @@ def test_resumed_run_ends_as_one_that_never_stopped(extra, train, music: Path, t
 
 
 def test_resuming_a_finished_run_says_that_nothing_is_left(finished: Path, train, tmp_path: Path) -> None:
-    result = train(f"ckpt={finished / 'last.ckpt'}", f"hydra.run.dir={tmp_path / 'more'}")
-    assert result.status == 1
-    assert "raise trainer.max_epochs" in result.err
+    for place in (finished / "last.ckpt", finished):
+        result = train(f"ckpt={place}", f"hydra.run.dir={tmp_path / 'more'}")
+        assert result.status == 1
+        assert f"nothing is left to train: {finished / 'last.ckpt'} has finished" in result.err
+        assert "raise trainer.max_epochs" in result.err
 
 
 def test_checkpoint_needs_nothing_else(finished: Path) -> None:

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,12 @@ def test_wrong_setting_of_the_model(argument: str, hint: str, fails, music: Path
     assert hint in fails("data=folder", f"data.root={music}", "data.clip_sec=1", argument)
 
 
+def test_a_folder_of_music_with_the_demo_data_is_not_written_to(fails, music: Path) -> None:
+    before = sorted(music.rglob("*"))
+    assert "is not read by data=demo, which composes its own: add data=folder" in fails(f"data.root={music}")
+    assert sorted(music.rglob("*")) == before
+
+
 def test_changes_by_decibels_of_pictures_that_are_not_in_decibels(fails) -> None:
     sentence = fails("frontend=stft512", "augment=music")
     assert "augment.gain_db=3.0 augment.tilt_db=3.0 augment.equalizer_db=3.0 would drown" in sentence
@@ -222,6 +229,22 @@ def test_less_than_one_batch_to_learn_from(fails, music: Path) -> None:
 
 def test_checkpoint_missing(fails, tmp_path: Path) -> None:
     assert "there is no checkpoint" in fails("mode=test", f"ckpt={tmp_path / 'none.ckpt'}")
+
+
+def test_folder_without_checkpoint(fails, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert f"the folder {tmp_path / 'empty'} holds no best.ckpt; give the folder of a run, or a file" in fails(
+        "mode=test", f"ckpt={tmp_path / 'empty'}"
+    )
+    assert "holds no last.ckpt" in fails(f"ckpt={tmp_path / 'empty'}")
+
+
+@pytest.mark.parametrize("name", ["model.skops", "best.ckpt"])
+def test_checkpoint_that_is_a_classical_model(name: str, fails, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / name, "w") as archive:
+        archive.writestr("schema.json", "{}")
+    sentence = fails("mode=test", f"ckpt={tmp_path / name}")
+    assert f"{name} is a classical model, which infer.py takes but train.py does not; give the best.ckpt" in sentence
 
 
 def test_mode_test_without_checkpoint(fails) -> None:

@@ -64,6 +64,14 @@ def test_rows_starts_and_health_are_those_of_the_clean_store(files, stores):
     assert not np.array_equal(other.spectrogram, clean.spectrogram)
 
 
+def test_noise_over_a_silent_clip_makes_no_row_of_it(tmp_path, stores):
+    silence = np.zeros(RATE, dtype=np.int16)
+    source = write(tmp_path / "a.wav", np.concatenate([silence, noise(1.0), silence, noise(1.0)]))
+    clean, other = make([source], stores), make([source], stores, damaged())
+    assert clean.start.tolist() == other.start.tolist() == [RATE, 3 * RATE]
+    assert not np.array_equal(other.spectrogram, clean.spectrogram)
+
+
 def test_spectrogram_and_features_are_those_of_the_same_damaged_samples(files, stores):
     clips = damaged(EVERYTHING)
     store = make(files, stores, clips)

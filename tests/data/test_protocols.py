@@ -718,6 +718,25 @@ def test_predefined_without_validation_of_a_class_is_told():
     assert PredefinedProtocol().deal(table_of(rows)).notices == ("the split column gives no tracks of b to validation",)
 
 
+@pytest.mark.parametrize("train_share", [1.0, 0.5])
+def test_predefined_needs_only_test_tracks_where_a_trained_model_is_tested(train_share):
+    table = table_of([row | {"split": "test"} for row in predefined_rows()])
+    protocol = PredefinedProtocol(train_share=train_share)
+    deal = protocol.deal(table, only_test=True)
+    assert set(track_sides(table, deal).values()) == {"test"}
+    assert len(deal.test) == table.n_clips.sum()
+    assert not [notice for notice in deal.notices if "validation" in notice]
+    with pytest.raises(ProtocolError, match=r"the split column has none in training and validation: fill in"):
+        protocol.deal(table)
+
+
+@pytest.mark.parametrize(("left", "sentence"), [("train", "none in test"), ("b", "none of b in test")])
+def test_predefined_needs_test_tracks_of_every_class_where_a_trained_model_is_tested(left, sentence):
+    rows = [row | {"split": "train" if left in ("train", row["label"]) else "test"} for row in predefined_rows()]
+    with pytest.raises(ProtocolError, match=rf"^of these tracks the split column has {sentence}: fill in"):
+        PredefinedProtocol().deal(table_of(rows), only_test=True)
+
+
 def test_predefined_with_one_recording_on_two_sides_is_an_error():
     rows = predefined_rows()
     rows[0]["content"] = rows[2]["content"] = "same"

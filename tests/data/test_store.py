@@ -95,6 +95,28 @@ def test_tracks_are_resampled_to_the_rate_of_the_clips_and_features_to_their_own
     assert not np.array_equal(store.features, plain.features)
 
 
+def test_silent_clips_are_left_out_of_a_track(tmp_path, stores):
+    sound, silence = noise(1.0), np.zeros(RATE, dtype=np.int16)
+    barely = np.resize(np.array([3, -3], dtype=np.int16), RATE)  # -81 dB
+    source = write(tmp_path / "a.wav", np.concatenate([silence, sound, barely, sound, silence]))
+    store = make([source], stores)
+    np.testing.assert_array_equal(store.start, np.array([1, 3]) * RATE)
+    assert store.tracks[0].n_clips == 2
+    np.testing.assert_array_equal(store.features, handcrafted(load(source.path, RATE).reshape(5, RATE)[[1, 3]]))
+
+
+def test_a_track_whose_clips_are_all_silent_is_listed(tmp_path, stores):
+    silence = np.zeros(2 * RATE, dtype=np.int16)
+    rest = write(tmp_path / "rest.wav", np.concatenate([silence, noise(0.5)]))
+    store = make([rest, write(tmp_path / "good.wav", noise(1.0))], stores)
+    by_file = {track.file: track for track in store.tracks}
+    assert by_file["rest.wav"].reason == "silent"
+    assert (
+        "rest.wav is silent but for a rest at its end that is less than one clip of 1 s" in by_file["rest.wav"].detail
+    )
+    assert len(store) == 1
+
+
 def test_files_that_cannot_be_used_are_listed_with_their_reasons_and_the_rest_is_prepared(tmp_path, files, stores):
     folder = tmp_path / "audio"
     (folder / "empty.wav").touch()

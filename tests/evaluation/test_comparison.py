@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -82,9 +84,9 @@ def test_forty_models_are_told_apart_where_they_differ() -> None:
 def test_only_pairs_that_may_differ_get_more_resamples_and_not_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     whole, asked = comparison._resampled_means, []
 
-    def counted(columns, resamples, seed):
+    def counted(columns, units, resamples, seed):
         asked.append((columns.shape[1], resamples))
-        return whole(columns, resamples, seed)
+        return whole(columns, units, resamples, seed)
 
     monkeypatch.setattr(comparison, "_resampled_means", counted)
     rng = np.random.default_rng(5)
@@ -144,3 +146,27 @@ def test_a_track_of_two_labels_is_an_error(make_predictions) -> None:
         track_scores([a, other])
     with pytest.raises(DataError, match="for one model and"):
         compare([track_scores([a]), track_scores([other])])
+
+
+def test_models_that_are_equal_over_artists_are_rarely_told_apart_though_their_tracks_agree() -> None:
+    rng = np.random.default_rng(6)
+    n_artists, each = 20, 8
+    artist = {f"t{number:03}": f"artist {number // each}" for number in range(n_artists * each)}
+    found: dict[str, list[float]] = {"artists": [], "tracks": []}
+    for _ in range(60):
+        a, b = (np.repeat(rng.random(n_artists) < 0.6, each) for _ in range(2))  # an artist is right or wrong as one
+        for over, known in (("artists", artist), ("tracks", {})):
+            [one] = compare([replace(scores(values), artist=known) for values in (a, b)], n_bootstrap=1000)
+            assert one.difference.over == over
+            found[over].append(one.p)
+    assert np.mean(np.array(found["artists"]) < 0.05) < 0.12
+    assert np.mean(np.array(found["tracks"]) < 0.05) > 0.4
+
+
+def test_p_is_never_below_a_sign_test_of_the_artists_that_differ() -> None:
+    artist = {f"t{number:03}": f"artist {min(number // 10, 3)}" for number in range(60)}
+    a, b = np.ones(60), np.repeat([0, 0, 0, 1], [10, 10, 10, 30])  # three artists differ, the same way
+    [one] = compare([replace(scores(values), artist=artist) for values in (a, b)])
+    assert one.p >= 2 / 2**3
+    [one] = compare([scores(values) for values in (a, b)])
+    assert one.p < 0.001

@@ -23,9 +23,10 @@ from genre.evaluation.leaderboard import (
     read_runs,
     write_leaderboard,
 )
-from genre.evaluation.metrics import LEAK_WARNING, ON_ARTISTS, Metrics, evaluate
+from genre.evaluation.metrics import LEAK_WARNING, Metrics, evaluate
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, read_run
+from genre.evaluation.resampling import ON_RESAMPLES, write_artists
 
 METRICS = Metrics(0.5, 0.6, (0.52, 0.68), 0.45, 0.1, 1000, 100)
 
@@ -77,7 +78,7 @@ def test_seeds_become_mean_deviation_and_student_interval():
 
 
 def test_what_the_intervals_do_not_know_is_said_beside_them():
-    assert ON_ARTISTS in " ".join(markdown(leaderboard([run_of("a")])).split())
+    assert ON_RESAMPLES in " ".join(markdown(leaderboard([run_of("a")])).split())
 
 
 def side_of(folder: Path, name: str, right, tracks: str, **info: object) -> RunReport:
@@ -120,6 +121,29 @@ def test_seeds_of_one_test_side_have_the_interval_over_its_tracks(tmp_path):
     assert over == "tracks"
     assert low < standing.track_accuracy.mean < high
     assert 0.12 < high - low < 0.22  # of 100 tracks, about 2 * 1.96 * 0.049
+
+
+def test_where_artists_are_known_intervals_and_differences_are_over_them(tmp_path):
+    right = np.repeat([1, 1, 1, 0, 0, 1], 10).astype(bool)
+    artist = {str(number): f"artist {number // 10}" for number in range(60)}
+    runs = []
+    for name, model, hits in (("a0", "one", right), ("a1", "one", right), ("b0", "two", ~right)):
+        run = side_of(tmp_path, name, hits, "", model=model, seed=int(name[1]))
+        write_artists(run.folder / "artists.csv", {"test": artist}, artist)
+        runs.append(read_run(run.folder / "metrics.json"))
+    standings = leaderboard(runs)
+    assert [standing.interval.over for standing in standings] == ["artists", "artists"]
+    assert standings[0].interval.high - standings[0].interval.low > 0.5  # six artists; of 60 tracks it would be 0.24
+    [pair] = compare_standings(standings).pairs
+    assert pair.result.difference.over == "artists"
+    assert not pair.result.beyond_noise
+    write_leaderboard(tmp_path, standings, differences=compare_standings(standings))
+    assert [row["ci95_over"] for row in rows_of(tmp_path / "leaderboard.csv")] == ["artists", "artists"]
+    assert [row["ci95_over"] for row in rows_of(tmp_path / "differences.csv")] == ["artists"]
+    for run in runs:
+        (run.folder / "artists.csv").unlink()
+    [pair] = compare_standings(leaderboard([read_run(run.folder / "metrics.json") for run in runs])).pairs
+    assert pair.result.beyond_noise
 
 
 def test_the_interval_over_folds_holds_the_true_accuracy_as_often_as_it_says(tmp_path):
@@ -363,6 +387,27 @@ def test_runs_of_one_model_with_other_settings_are_no_repeats(tmp_path, make_pre
     write_leaderboard(tmp_path, standings)
     rows = rows_of(tmp_path / "leaderboard.csv")
     assert {(row["model"], row["settings"]) for row in rows} >= {("mini_vgg", "widths=[4, 4], lr=0.01"), ("knn", "")}
+
+
+def test_runs_on_other_tracks_are_no_repeats(tmp_path, make_predictions):
+    clips = make_predictions(20, 1)
+    one, other = ({"lr": 1, "data.tracks": text} for text in ("20 in 2 classes #a1b2c3", "20 in 2 classes #d4e5f6"))
+    runs = [
+        *(tried(tmp_path, run_of(f"one{seed}", seed=seed), clips, one) for seed in (0, 1)),
+        *(tried(tmp_path, run_of(f"other{seed}", seed=seed), clips, other) for seed in (0, 1, 2)),
+    ]
+    assert {standing.name: len(standing.runs) for standing in leaderboard(runs)} == {
+        "mini_vgg (tracks=20 in 2 classes #a1b2c3)": 2,
+        "mini_vgg (tracks=20 in 2 classes #d4e5f6)": 3,
+    }
+    assert [standing.name for standing in leaderboard(runs[:2])] == ["mini_vgg"]
+    earlier = [tried(tmp_path, run_of(f"earlier{seed}", seed=seed), clips, {"lr": 1}) for seed in range(4)]
+    assert [(standing.name, len(standing.runs)) for standing in leaderboard(earlier)] == [("mini_vgg", 4)]
+    assert {standing.name: len(standing.runs) for standing in leaderboard([*runs, *earlier])} == {
+        "mini_vgg (tracks=20 in 2 classes #a1b2c3)": 2,
+        "mini_vgg (tracks=20 in 2 classes #d4e5f6)": 3,
+        "mini_vgg (tracks=unknown)": 4,
+    }
 
 
 def test_settings_of_the_same_last_name_are_told_apart():

@@ -22,10 +22,10 @@ from tunes import tune
 from genre.evaluation import html
 from genre.evaluation.hardest import HardClip, hardest, read_hardest, write_hardest
 from genre.evaluation.leaderboard import leaderboard, read_runs, write_leaderboard
-from genre.evaluation.metrics import ON_ARTISTS
 from genre.evaluation.pages import PAGE_FILE, best_run, write_page
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, main, write_run
+from genre.evaluation.resampling import ON_RESAMPLES
 
 VOID = {"meta", "link", "img", "line", "polyline", "circle"}
 AWKWARD = "folder/<script>alert('&')</script> a_very_long_name_without_any_space_in_it_" + "x" * 80 + ".wav"
@@ -132,7 +132,7 @@ def read(folder: Path) -> Outline:
 
 
 def test_what_the_interval_of_a_run_does_not_know_is_said_beside_it(run) -> None:
-    assert ON_ARTISTS in read(run).words
+    assert ON_RESAMPLES in read(run).words
 
 
 def test_the_hardest_clips_are_the_most_confident_mistakes_one_a_track(make_predictions) -> None:

@@ -16,6 +16,7 @@ from genre.evaluation import report
 from genre.evaluation.metrics import LEAK_WARNING, evaluate
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, read_run, summary, write_run
+from genre.evaluation.resampling import read_artists
 
 INFO = RunInfo(
     protocol="artist",
@@ -92,6 +93,23 @@ def test_the_figures_follow_from_the_tables_alone(written):
     run, _, _ = written
     assert evaluate(Predictions.read_csv(run.folder / "predictions.csv")) == run.test
     assert evaluate(Predictions.read_csv(run.folder / "predictions_val.csv")) == run.val
+
+
+def test_who_plays_is_kept_beside_the_tables_and_read_back(make_predictions, tmp_path):
+    val, test = make_predictions(20, 2, seed=1), make_predictions(30, 2, seed=2)
+    artist = {track: track[-6] for track in test.track[:40]}  # "track 012.wav" is by "1", and is of both sides
+    run = write_run(tmp_path, info=INFO, val=val, test=test, artist=artist, n_bootstrap=100)
+    assert run.test == evaluate(test, artist=artist, n_bootstrap=100)
+    assert (run.test.track_accuracy_ci95_over, run.val.track_accuracy_ci95_over) == ("artists", "artists")
+    assert read_run(tmp_path / "metrics.json") == run
+    kept = read_artists(tmp_path / "artists.csv")
+    assert kept["test"] == {track: artist.get(track, "") for track in sorted(set(test.track))}
+    shown = Console(width=100, file=io.StringIO())
+    shown.print(summary(run))
+    assert "interval over" in shown.file.getvalue()
+    unknown = write_run(tmp_path, info=INFO, val=val, test=test, n_bootstrap=100)
+    assert unknown.test.track_accuracy_ci95_over == "tracks"
+    assert not (tmp_path / "artists.csv").exists()
 
 
 def test_a_run_read_back_is_equal(written):

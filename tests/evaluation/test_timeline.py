@@ -47,6 +47,17 @@ def test_timeline_names_the_largest_genres_and_stacks_all_to_one(tmp_path: Path)
     assert png(figure, tmp_path / "a.png").std() > 0.05
 
 
+def test_where_nothing_is_known_nothing_is_drawn(tmp_path: Path) -> None:
+    whole = timeline()
+    shares = np.insert(whole.probabilities, 2, np.nan, axis=0)
+    edges = np.array([0.0, 3.0, 6.0, 20.0, 23.0, 26.0])
+    figure = timeline_figure(Timeline(edges, shares, whole.labels), spectrogram(26.0), title="a")
+    for collection in figure.axes[0].collections:
+        pieces = [path.vertices[:, 0] for path in collection.get_paths()]
+        assert [(piece.min(), piece.max()) for piece in pieces] == [(0, 6), (20, 26)]
+    assert png(figure, tmp_path / "a.png").std() > 0.05
+
+
 def test_few_genres_have_no_rest() -> None:
     figure = timeline_figure(timeline(classes=3), spectrogram(), title="a")
     legend = figure.axes[0].get_legend()

@@ -57,6 +57,22 @@ def test_a_file_shorter_than_a_clip_where_such_are_left_out(tmp_path: Path) -> N
         predicted(path, clips=replace(mini_vgg().clips, short="drop"))
 
 
+def test_silence_has_no_say(tmp_path: Path) -> None:
+    sound = music(3.0)
+    silence = np.zeros(12 * RATE)
+    path = write(tmp_path / "a.wav", np.concatenate([silence, sound, silence[:RATE], sound]))
+    prediction, alone = predicted(path), predicted(write(tmp_path / "b.wav", np.concatenate([sound, sound])))
+    assert prediction.start_sec.tolist() == [12, 13, 14, 16, 17, 18]
+    np.testing.assert_allclose(prediction.clip_probabilities, alone.clip_probabilities, atol=1e-6)
+    np.testing.assert_allclose(prediction.probabilities, alone.probabilities, atol=1e-6)
+
+
+def test_a_file_whose_clips_are_all_silent_is_one_sentence(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.wav", np.concatenate([np.zeros(3 * RATE), music(0.6)]))
+    with pytest.raises(AudioError, match=r"a\.wav cannot be classified \(all its clips of 1 s are silent\)"):
+        predicted(path)
+
+
 def test_stereo_flac_at_another_rate(tmp_path: Path) -> None:
     left, right = music(3.0, 44100, seed=1), music(3.0, 44100, seed=2)
     path = write(tmp_path / "a.flac", np.column_stack([left, right]), 44100)

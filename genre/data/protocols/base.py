@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar
 
@@ -10,7 +11,7 @@ import numpy as np
 
 from genre.data.protocols.disjoint import assert_disjoint
 from genre.data.protocols.groups import listing
-from genre.data.protocols.table import SIDE_WORDS, SIDES, TRAIN, Deal, IntArray, TrackTable
+from genre.data.protocols.table import SIDE_WORDS, SIDES, TEST, TRAIN, Deal, IntArray, TrackTable
 from genre.data.protocols.thinning import thin_training
 from genre.data.randomness import LARGEST_SEED
 from genre.errors import ConfigError, ProtocolError
@@ -58,10 +59,18 @@ class Protocol(ABC):
         """Return the protocol as plain values, from which :func:`build_protocol` makes it again."""
         return {"name": self.name, **asdict(self)}
 
-    def deal(self, table: TrackTable) -> Deal:
+    def deal(self, table: TrackTable, *, only_test: bool = False) -> Deal:
         """Deal the clips of ``table`` to the three sides.
 
         The deal depends on the tracks and the settings, not on the order of the tracks.
+
+        Parameters
+        ----------
+        table
+            The tracks.
+        only_test
+            Whether a model that is trained already is tested: sides other than test may then be empty, where the
+            protocol does not choose the sides itself.
 
         Raises
         ------
@@ -71,7 +80,7 @@ class Protocol(ABC):
         order = np.array(sorted(np.flatnonzero(table.n_clips), key=lambda track: table.names[track]), dtype=np.int64)
         by_name = table.take(order)
         self._require_classes(by_name)
-        sides, notices = self._sides(by_name)
+        sides, notices = self._sides_to_test(by_name) if only_test else self._sides(by_name)
         if self.train_share < 1:
             thinned = thin_training(by_name, sides, self.train_share, getattr(self, "seed", 0))
             notices = [*notices, self._about_share(by_name, sides, thinned)]
@@ -81,8 +90,9 @@ class Protocol(ABC):
         clips = by_name.per_clip(first_clip[order]) + offset
         train, val, test = (np.sort(clips[sides == side]) for side in range(len(SIDES)))
         deal = Deal(train=train, val=val, test=test, notices=tuple(notices))
-        self._require_sides(deal)
-        self._require_learnt(table, deal)
+        self._require_sides(deal, SIDES[TEST:] if only_test else SIDES)
+        if not only_test:
+            self._require_learnt(table, deal)
         self.check(table, deal)
         return deal
 
@@ -93,6 +103,10 @@ class Protocol(ABC):
     @abstractmethod
     def _sides(self, table: TrackTable) -> tuple[IntArray, list[str]]:
         """Return the side of each clip of a table sorted by name (or ``LEFT_OUT``), and the notices."""
+
+    def _sides_to_test(self, table: TrackTable) -> tuple[IntArray, list[str]]:
+        """Return what :meth:`_sides` does, where only test tracks are needed."""
+        return self._sides(table)
 
     def _about_share(self, table: TrackTable, before: IntArray, after: IntArray) -> str:
         kept, had = (len(np.unique(table.clip_track[sides == TRAIN])) for sides in (after, before))
@@ -106,8 +120,8 @@ class Protocol(ABC):
                 "add tracks, or take the class out of the data set"
             )
 
-    def _require_sides(self, deal: Deal) -> None:
-        empty = [SIDE_WORDS[side] for side in SIDES if not len(deal.side(side))]
+    def _require_sides(self, deal: Deal, needed: Sequence[str]) -> None:
+        empty = [SIDE_WORDS[side] for side in needed if not len(deal.side(side))]
         if empty:
             raise ProtocolError(
                 f"protocol={self.name} leaves no tracks for the {' and the '.join(empty)} side: "

@@ -48,7 +48,7 @@ class FaultFilteredProtocol(Protocol):
         side = np.array([listed.get(stem, LEFT_OUT) for stem in stems], dtype=np.int64)
         remedy = "use the whole of GTZAN, or protocol=artist"
         present = _present(table, side)
-        _require_sides("the fault-filtered lists have", present, remedy)
+        _require_sides("the fault-filtered lists have", present, remedy, sides=(TRAIN, VAL, TEST))
         _require_classes("the fault-filtered lists have", table, present, sides=(TRAIN, VAL, TEST), remedy=remedy)
         return table.per_clip(side), [*_about_lists(stems, listed), *_about_given(table, side)]
 
@@ -57,13 +57,23 @@ class FaultFilteredProtocol(Protocol):
 class PredefinedProtocol(Protocol):
     """The sides of the ``split`` column of ``tracks.csv``: ``train``, ``val`` or ``test``; empty is left out.
 
-    Every class must be in train and test; a class without validation tracks is told in a notice.
+    Every class must be in train and test; a class without validation tracks is told in a notice. Where a trained model
+    is tested, every class must be in test, and the other sides may be empty.
     """
 
     name: ClassVar[str] = "predefined"
     copies_apart: ClassVar[bool] = False
 
     def _sides(self, table: TrackTable) -> tuple[IntArray, list[str]]:
+        return self._of_column(table, sides=(TRAIN, VAL, TEST), classes=(TRAIN, TEST))
+
+    def _sides_to_test(self, table: TrackTable) -> tuple[IntArray, list[str]]:
+        return self._of_column(table, sides=(TEST,), classes=(TEST,))
+
+    def _of_column(
+        self, table: TrackTable, *, sides: Sequence[int], classes: Sequence[int]
+    ) -> tuple[IntArray, list[str]]:
+        """Return sides and notices; raise if one of ``sides`` is empty or one of ``classes`` lacks a class."""
         remedy = "fill in the split column of tracks.csv"
         if all(split is None for split in table.split):
             raise ProtocolError(
@@ -75,8 +85,8 @@ class PredefinedProtocol(Protocol):
                 raise ProtocolError(f"the split of {name} is {split!r}: {near_names(split, SIDES)}")
         side = np.array([LEFT_OUT if split is None else SIDES.index(split) for split in table.split], dtype=np.int64)
         present = _present(table, side)
-        _require_sides("the split column has", present, remedy)
-        _require_classes("the split column has", table, present, sides=(TRAIN, TEST), remedy=remedy)
+        _require_sides("the split column has", present, remedy, sides=sides)
+        _require_classes("the split column has", table, present, sides=classes, remedy=remedy)
         return table.per_clip(side), [*_about_column(table, side, present), *_about_given(table, side)]
 
 
@@ -96,8 +106,8 @@ def _present(table: TrackTable, side: IntArray) -> BoolArray:
     return present
 
 
-def _require_sides(source: str, present: BoolArray, remedy: str) -> None:
-    empty = [SIDE_WORDS[SIDES[side]] for side in range(len(SIDES)) if not present[side].any()]
+def _require_sides(source: str, present: BoolArray, remedy: str, *, sides: Sequence[int]) -> None:
+    empty = [SIDE_WORDS[SIDES[side]] for side in sides if not present[side].any()]
     if empty:
         raise ProtocolError(f"of these tracks {source} none in {listing(empty)}: {remedy}")
 
@@ -132,7 +142,7 @@ def _about_column(table: TrackTable, side: IntArray, present: BoolArray) -> list
     if left_out:
         notices.append(f"{left_out} of {len(side)} tracks have no split in tracks.csv and are left out")
     absent = [table.labels[label] for label in np.flatnonzero(~present[VAL])]
-    if absent:
+    if absent and present[VAL].any():
         notices.append(f"the split column gives no tracks of {listing(absent)} to validation")
     return notices
 

@@ -77,6 +77,11 @@ class TrackTable:
         """Track of each clip, shape=(n_clips,)."""
         return self.per_clip(np.arange(len(self.names)))
 
+    @property
+    def known_artists(self) -> dict[str, str]:
+        """Name of a track -> its artist, where that is known."""
+        return {name: artist for name, artist in zip(self.names, self.artist, strict=True) if artist}
+
     def per_clip(self, per_track: IntArray) -> IntArray:
         """Repeat a value of each track for each of its clips: shape=(n_tracks,) -> (n_clips,)."""
         return np.repeat(per_track, self.n_clips)
