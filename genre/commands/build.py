@@ -203,6 +203,10 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
             raise ConfigError(
                 f"trainer.{name}={cfg.trainer[name]} leaves nothing to learn from; take it out, or raise it"
             )
+    if cfg.mode == "fit" and cfg.trainer.get("limit_val_batches") == 0 and monitor is not None:
+        raise ConfigError(
+            "trainer.limit_val_batches=0 leaves nothing to judge epochs by; take it out, or set callbacks.monitor=null"
+        )
     history = History()
     best = BestCheckpoint(folder, monitor=monitor, mode=mode)
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)

@@ -114,6 +114,7 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("trainer.max_epochs=0", "trainer.max_epochs=0"),
         ("+trainer.limit_train_batches=0", "trainer.limit_train_batches=0 leaves nothing to learn from; take it out"),
         ("+trainer.max_steps=0", "trainer.max_steps=0 leaves nothing to learn from"),
+        ("+trainer.limit_val_batches=0", "trainer.limit_val_batches=0 leaves nothing to judge epochs by; take it out"),
         ("callbacks.monitor_mode=up", "callbacks.monitor_mode=up"),
         ("callbacks.monitor_mode=max", "callbacks.monitor_mode=max does not fit callbacks.monitor=val/loss"),
         ("callbacks.patience=abc", "callbacks.patience=abc is not a number of epochs"),
