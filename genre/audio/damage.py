@@ -1,7 +1,7 @@
 """Damage: what a room, a microphone and a codec do to a recording, at random and yet the same for the same seed.
 
-Sound reaches a microphone through a room, the microphone lets a band of it pass and adds noise, and a codec keeps what
-fits into its bit rate; in this order.
+Sound reaches a microphone through a room, the microphone lets a band of it pass and adds noise, the recording is kept
+at a lower sample rate, and a codec keeps what fits into its bit rate; in this order.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ _LIMITS: dict[str, Range] = {
     "band_low_hz": (1.0, 2000.0),
     "band_high_hz": (500.0, 200_000.0),
     "noise_snr_db": (-10.0, 100.0),
+    "rate_hz": (1000.0, 200_000.0),
     "codec_compression": (0.0, 0.99),
 }
 
@@ -75,6 +76,10 @@ class Damage:
         Probability of noise (:func:`noise_of`), which is white, pink or hum, each equally often.
     noise_snr_db
         Level of the sound above that of the noise in dB.
+    rate
+        Probability of a lower sample rate (:func:`at_lower_rate`).
+    rate_hz
+        That rate in Hz.
     codec
         Probability of a lossy codec (:func:`coded`), which is MP3 or Ogg Vorbis, equally often.
     codec_compression
@@ -95,6 +100,8 @@ class Damage:
     band_high_hz: Range = (4000.0, 9000.0)
     noise: float = 0.0
     noise_snr_db: Range = (12.0, 40.0)
+    rate: float = 0.0
+    rate_hz: Range = (7000.0, 20_000.0)
     codec: float = 0.0
     codec_compression: Range = (0.5, 0.9)
 
@@ -137,8 +144,8 @@ class Damage:
         if samples.size == 0 or not float(np.abs(samples).max()) <= LOUDEST:
             return samples.copy()
         damaged = samples
-        kinds = (self._in_a_room, self._band_limited, self._noisy, self._coded)
-        probabilities = (self.room, self.band, self.noise, self.codec)
+        kinds = (self._in_a_room, self._band_limited, self._noisy, self._at_lower_rate, self._coded)
+        probabilities = (self.room, self.band, self.noise, self.rate, self.codec)
         streams = np.random.SeedSequence(seed).spawn(len(kinds))
         for kind, probability, stream in zip(kinds, probabilities, streams, strict=True):
             random = np.random.default_rng(stream)
@@ -157,6 +164,9 @@ class Damage:
     def _noisy(self, samples: Samples, sample_rate: int, random: np.random.Generator) -> Samples:
         kind, snr_db = NOISES[random.integers(len(NOISES))], random.uniform(*self.noise_snr_db)
         return noisy(samples, noise_of(kind, len(samples), sample_rate, random), snr_db)
+
+    def _at_lower_rate(self, samples: Samples, sample_rate: int, random: np.random.Generator) -> Samples:
+        return at_lower_rate(samples, sample_rate, round(_log_uniform(random, self.rate_hz)))
 
     def _coded(self, samples: Samples, sample_rate: int, random: np.random.Generator) -> Samples:
         codec, compression = CODECS[random.integers(len(CODECS))], random.uniform(*self.codec_compression)
@@ -242,6 +252,14 @@ def noisy(samples: Samples, noise: Samples, snr_db: float) -> Samples:
     if loudness == 0:
         return samples.copy()
     return samples + np.float32(level(samples) / loudness * 10 ** (-snr_db / 20)) * noise
+
+
+def at_lower_rate(samples: Samples, sample_rate: int, rate: int) -> Samples:
+    """Return what is left of samples kept at a lower rate in Hz: nothing above half of it. A higher rate keeps all."""
+    if rate >= sample_rate:
+        return samples.copy()
+    kept = resample(resample(samples, sample_rate, rate), rate, sample_rate)[: len(samples)]
+    return np.pad(kept, (0, len(samples) - len(kept)))
 
 
 def coded(samples: Samples, sample_rate: int, codec: str, compression: float) -> Samples:

@@ -124,8 +124,8 @@ def build_datamodule(
 
 
 def check_decibels(frontend: FrontEnd, augment: DictConfig) -> None:
-    """Raise ConfigError if levels are to be changed by decibels and the spectrograms are not in decibels."""
-    wanted = [name for name in ("gain_db", "tilt_db", "equalizer_db") if augment[name]]
+    """Raise ConfigError if levels are to be changed as decibels and the spectrograms are not in decibels."""
+    wanted = [name for name in ("gain_db", "tilt_db", "equalizer_db", "lowpass", "noise") if augment[name]]
     if wanted and not frontend.in_decibels:
         given = " ".join(f"augment.{name}={augment[name]}" for name in wanted)
         off = " ".join(f"augment.{name}=0" for name in wanted)

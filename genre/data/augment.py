@@ -6,7 +6,9 @@ only mixup and ``feature_noise`` change them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from typing import Any
 
 import torch
 from torch.nn import functional
@@ -19,7 +21,22 @@ SMALLEST_DB = 0.01
 """Added to standard deviations over time, which are 0 in silence."""
 
 EQUALIZER_POINTS = 8
-"""Points, evenly spread over the bins, between which the random equaliser is linear."""
+"""Points, evenly spread over the bins, between which the random equaliser and the colour of noise are linear."""
+
+STEEPNESS_DB = (6.0, 20.0)
+"""How fast levels fall above the edge of a low-pass, in dB a bin."""
+
+NOISE_SLOPE_DB = (-10.0, 30.0)
+"""How far noise falls from the lowest bin to the highest: blue, white, pink and brown noise, on a mel scale."""
+NOISE_COLOUR_DB = 3.0
+"""Standard deviation of what else colours noise, as an equaliser would."""
+NOISE_WAVER_DB = 0.9
+"""Standard deviation of the level of noise from frame to frame, in a bin that many frequencies are gathered in."""
+
+SHOWN_DB = 80.0
+"""How far below its loudest level a clip shows anything, unless the front end says otherwise."""
+
+WIDEST_SNR_DB = (-20.0, 100.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +66,12 @@ class Augment:
         The same for frames.
     feature_noise
         Standard deviation of noise on the features, as a share of each feature's own.
+    lowpass, lowpass_from
+        In this share of clips there is nothing above an edge, as in a file of a lower sample rate or of a lossy codec.
+        The edge lies anywhere from this share of the bins on; below it nothing changes.
+    noise, noise_snr_db
+        In this share of clips there is noise, of a colour of its own, whose power is this much below that of the
+        clip: anywhere between the two levels in dB.
     mixup
         Parameter of the Beta distribution from which the share of a second clip is drawn, one share a batch (Zhang et
         al., 2018).
@@ -71,27 +94,43 @@ class Augment:
     time_mask: int = 0
     time_masks: int = 2
     feature_noise: float = 0.0
+    lowpass: float = 0.0
+    lowpass_from: float = 0.6
+    noise: float = 0.0
+    noise_snr_db: tuple[float, float] = (5.0, 40.0)
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "noise_snr_db", _checked_range(self.noise_snr_db))
         for field in fields(self):
             value = getattr(self, field.name)
+            if field.name == "noise_snr_db":
+                continue
             whole = field.type == "int"
             if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not value >= 0:
                 kind = "a whole number" if whole else "a number"
                 raise ConfigError(f"augment.{field.name}={value} is out of range; give {kind} from 0 on, 0 for none")
-        for name, beyond in (("stretch", self.stretch >= 1), ("mixstyle_share", self.mixstyle_share > 1)):
-            if beyond:
-                raise ConfigError(f"augment.{name}={getattr(self, name)} is out of range; give a share below 1, or 0")
+        if self.stretch >= 1:
+            raise ConfigError(f"augment.stretch={self.stretch} is out of range; give a share below 1, or 0")
+        for name in ("mixstyle_share", "lowpass", "lowpass_from", "noise"):
+            if getattr(self, name) > 1:
+                raise ConfigError(f"augment.{name}={getattr(self, name)} is out of range; give a share from 0 to 1")
 
     @property
     def active(self) -> bool:
         """Whether anything is switched on."""
-        no_strengths = ("frequency_masks", "time_masks", "mixstyle_share")
+        no_strengths = ("frequency_masks", "time_masks", "mixstyle_share", "lowpass_from", "noise_snr_db")
         return any(getattr(self, field.name) > 0 for field in fields(self) if field.name not in no_strengths)
 
     def apply(
-        self, batch: Batch, *, n_classes: int, bin_mean: torch.Tensor, feature_std: torch.Tensor, seed: int
+        self,
+        batch: Batch,
+        *,
+        n_classes: int,
+        bin_mean: torch.Tensor,
+        feature_std: torch.Tensor,
+        seed: int,
+        shown_db: float | None = None,
     ) -> Batch:
         """Return an augmented copy of a batch.
 
@@ -108,6 +147,9 @@ class Augment:
             Standard deviation of each feature.
         seed
             The same seed changes the same batch in the same way. The state of torch's own generator is left alone.
+        shown_db
+            How far below its loudest level a clip shows anything (``top_db`` of the front end); where nothing is left
+            after a low-pass, that is its level. ``None``: 80 dB.
 
         Returns
         -------
@@ -119,6 +161,7 @@ class Augment:
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             torch.manual_seed(seed)
             spectrogram = self._recorded(self._restyled(self._played(batch["spectrogram"])))
+            spectrogram = self._in_noise(self._cut_off(spectrogram), SHOWN_DB if shown_db is None else shown_db)
             spectrogram = self._masked(spectrogram - bin_mean[:, None]) + bin_mean[:, None]
             features = batch["features"]
             if self.feature_noise > 0:
@@ -159,9 +202,39 @@ class Augment:
             slope = torch.linspace(-1, 1, bins, device=spectrogram.device)
             change = change + self.tilt_db * draw(n, 1).normal_() * slope
         if self.equalizer_db > 0:
-            points = self.equalizer_db * draw(n, 1, EQUALIZER_POINTS).normal_()
-            change = change + functional.interpolate(points, bins, mode="linear", align_corners=True)[:, 0]
+            change = change + self.equalizer_db * _smooth_curves(n, bins, spectrogram)
         return spectrogram + change[:, None, :, None]
+
+    def _cut_off(self, spectrogram: torch.Tensor) -> torch.Tensor:
+        """Return the spectrogram with levels that fall steeply above an edge, in a share of clips."""
+        if self.lowpass == 0:
+            return spectrogram
+        n, _, bins, _ = spectrogram.shape
+        edge = bins * _between((self.lowpass_from, 1.0), n, spectrogram)
+        edge = torch.where(_between((0.0, 1.0), n, spectrogram) < self.lowpass, edge, float(bins))
+        above = (torch.arange(bins, device=spectrogram.device) - edge[:, None]).clamp(min=0)
+        loss = above * _between(STEEPNESS_DB, n, spectrogram)[:, None]
+        return spectrogram - loss[:, None, :, None]
+
+    def _in_noise(self, spectrogram: torch.Tensor, shown_db: float) -> torch.Tensor:
+        """Return the spectrogram with the power of noise added in a share of clips, and nothing below what is shown."""
+        if self.lowpass == 0 and self.noise == 0:
+            return spectrogram
+        loudest = spectrogram.amax(dim=(2, 3), keepdim=True)
+        if self.noise > 0:
+            n, _, bins, _ = spectrogram.shape
+            power = torch.pow(10.0, (spectrogram - loudest) / 10)
+            slope = torch.linspace(0.5, -0.5, bins, device=spectrogram.device)
+            colour = _between(NOISE_SLOPE_DB, n, spectrogram)[:, None] * slope
+            colour = torch.pow(10.0, (colour + NOISE_COLOUR_DB * _smooth_curves(n, bins, spectrogram)) / 10)
+            level = power.mean(dim=(1, 2, 3)) * torch.pow(10.0, -_between(self.noise_snr_db, n, spectrogram) / 10)
+            level = torch.where(_between((0.0, 1.0), n, spectrogram) < self.noise, level, 0.0)
+            noise = (level[:, None] * colour / colour.mean(dim=1, keepdim=True))[:, None, :, None]
+            waver = torch.pow(10.0, NOISE_WAVER_DB / 10 * torch.randn_like(spectrogram))
+            smallest = torch.finfo(power.dtype).tiny
+            spectrogram = 10 * torch.log10((power + noise * waver).clamp(min=smallest)) + loudest
+            loudest = spectrogram.amax(dim=(2, 3), keepdim=True)
+        return torch.maximum(spectrogram, loudest - shown_db)
 
     def _masked(self, deviation: torch.Tensor) -> torch.Tensor:
         """Return levels (B, 1, bins, frames) above the mean with bands of bins and of frames set to 0."""
@@ -191,6 +264,29 @@ def _beta(concentration: float, n: int) -> torch.Tensor:
     """Return n shares drawn from Beta(concentration, concentration)."""
     both = torch.full((n,), float(concentration))
     return torch.distributions.Beta(both, both).sample()
+
+
+def _smooth_curves(n: int, bins: int, like: torch.Tensor) -> torch.Tensor:
+    """Return n random curves over the bins (n, bins), linear between points of unit deviation."""
+    points = like.new_empty(n, 1, EQUALIZER_POINTS).normal_()
+    return functional.interpolate(points, bins, mode="linear", align_corners=True)[:, 0]
+
+
+def _between(limits: tuple[float, float], n: int, like: torch.Tensor) -> torch.Tensor:
+    """Return n numbers between two limits of the type and on the device of another tensor."""
+    return limits[0] + (limits[1] - limits[0]) * torch.rand(n, dtype=like.dtype, device=like.device)
+
+
+def _checked_range(value: Any) -> tuple[float, float]:
+    lowest, highest = WIDEST_SNR_DB
+    bounds = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
+    numbers = all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in bounds)
+    if len(bounds) != 2 or not numbers or not lowest <= bounds[0] <= bounds[1] <= highest:
+        raise ConfigError(
+            f"augment.noise_snr_db={list(bounds) or value} is not a range; give [lowest,highest] between {lowest:g} "
+            f"and {highest:g}"
+        )
+    return float(bounds[0]), float(bounds[1])
 
 
 def _around_zero(n: int, like: torch.Tensor) -> torch.Tensor:

@@ -531,6 +531,7 @@ class GenreDataModule(LightningDataModule):
             bin_mean=torch.from_numpy(self.statistics.spectrogram_mean).to(like),
             feature_std=torch.from_numpy(self.statistics.feature_std).to(like),
             seed=step_seed(self.trainer, self.seed, "augment"),
+            shown_db=getattr(self.frontend, "top_db", None),
         )
 
     def describe(self) -> dict[str, Any]:

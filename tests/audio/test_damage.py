@@ -15,6 +15,7 @@ from genre.audio.damage import (
     CODECS,
     NOISES,
     Damage,
+    at_lower_rate,
     band_limited,
     coded,
     in_a_room,
@@ -26,8 +27,8 @@ from genre.audio.damage import (
 from genre.errors import ConfigError
 
 RATE = 22050
-ALL = Damage(room=1.0, band=1.0, noise=1.0, codec=1.0)
-KINDS = ("room", "band", "noise", "codec")
+ALL = Damage(room=1.0, band=1.0, noise=1.0, rate=1.0, codec=1.0)
+KINDS = ("room", "band", "noise", "rate", "codec")
 
 
 def music(seconds: float = 1.0, rate: int = RATE, seed: int = 0, loudest: float = 0.5) -> np.ndarray:
@@ -143,6 +144,8 @@ def test_settings_rebuild_it():
         ("noise", [-0.1, 1.1, float("nan"), "often", None, True]),
         ("room_rt60_sec", [0.5, "0.5", None, [], [0.5], [0.6, 0.5], [0.1, 99], [0.01, 0.5], [0.1, float("nan")]]),
         ("noise_snr_db", [[10, 200], ["a", "b"], [1, 2, 3]]),
+        ("rate", [-0.1, 2]),
+        ("rate_hz", [[500, 9000], [16000, 8000], 8000]),
         ("codec_compression", [[0, 1], [-0.1, 0.5]]),
         ("band_low_hz", [[100, 3000], [0, 100]]),
         ("band_high_hz", [[100, 8000]]),
@@ -244,6 +247,38 @@ def test_hum_is_that_of_the_mains(seed):
     loudest = float(np.fft.rfftfreq(len(hum), 1 / RATE)[np.argmax(power)])
     assert any(loudest % mains == 0 and loudest <= 3 * mains for mains in (50, 60))
     assert power[len(power) // 4 :].sum() < 0.1 * power.sum()
+
+
+# Sample rate
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 12345])
+def test_at_a_lower_rate_nothing_is_left_above_half_of_it_and_all_below(rate):
+    hiss = (0.1 * np.random.default_rng(0).standard_normal(2 * RATE)).astype(np.float32)
+    left = at_lower_rate(hiss, RATE, rate)
+    assert left.shape == hiss.shape
+    assert delay(hiss, left) == 0
+    frequency = np.fft.rfftfreq(len(hiss), 1 / RATE)
+    change = np.abs(np.fft.rfft(left)) / np.abs(np.fft.rfft(hiss))
+    assert np.median(change[frequency < 0.45 * rate]) == pytest.approx(1.0, abs=0.01)
+    assert cut_at(left, 0.52 * rate) < 1e-4 < cut_at(hiss, 0.52 * rate)
+
+
+def test_a_higher_rate_keeps_all():
+    samples = music()
+    np.testing.assert_array_equal(at_lower_rate(samples, RATE, RATE), samples)
+    np.testing.assert_array_equal(only("rate", rate_hz=(30_000, 40_000)).apply(samples, RATE, 0), samples)
+
+
+def test_the_rate_is_drawn_from_its_range():
+    hiss = (0.1 * np.random.default_rng(0).standard_normal(RATE)).astype(np.float32)
+    edges = []
+    for seed in range(40):
+        damaged = only("rate", rate_hz=(7000, 20_000)).apply(hiss, RATE, seed)
+        power = np.cumsum(np.square(np.abs(np.fft.rfft(damaged))))
+        edges.append(2 * float(np.fft.rfftfreq(RATE, 1 / RATE)[np.searchsorted(power, 0.999 * power[-1])]))
+    assert 6800 < min(edges) < 8500
+    assert 16_000 < max(edges) < 20_200
 
 
 # Codec

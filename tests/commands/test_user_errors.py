@@ -182,6 +182,9 @@ def test_changes_by_decibels_of_pictures_that_are_not_in_decibels(fails) -> None
     assert "frontend=stft512" in sentence
     assert "set augment.gain_db=0 augment.tilt_db=0 augment.equalizer_db=0, or choose frontend=logmel" in sentence
     assert "set augment.tilt_db=0, or" in fails("experiment=seed_v7", "augment.tilt_db=1.5")
+    assert "set augment.lowpass=0 augment.noise=0, or" in fails(
+        "frontend=stft512", "augment.lowpass=0.3", "augment.noise=0.5"
+    )
 
 
 def test_table_without_a_column(fails, make_music) -> None:

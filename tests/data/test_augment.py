@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from typing import Any
 
 import pytest
 import torch
@@ -25,9 +26,13 @@ def batch(n: int = 6) -> dict[str, torch.Tensor]:
     }
 
 
-def applied(values: dict[str, torch.Tensor], seed: int = 0, **settings: float) -> dict[str, torch.Tensor]:
+def applied(
+    values: dict[str, torch.Tensor], seed: int = 0, shown_db: float | None = None, **settings: Any
+) -> dict[str, torch.Tensor]:
     scale = torch.linspace(0.5, 2.0, 57)
-    return Augment(**settings).apply(values, n_classes=CLASSES, bin_mean=MEAN, feature_std=scale, seed=seed)
+    return Augment(**settings).apply(
+        values, n_classes=CLASSES, bin_mean=MEAN, feature_std=scale, seed=seed, shown_db=shown_db
+    )
 
 
 EACH = {
@@ -40,12 +45,15 @@ EACH = {
     "frequency_mask": 8,
     "time_mask": 8,
     "feature_noise": 0.3,
+    "lowpass": 1.0,
+    "noise": 1.0,
     "mixup": 0.5,
 }
+STRENGTHS = {"frequency_masks", "time_masks", "mixstyle_share", "lowpass_from", "noise_snr_db"}
 
 
 def test_every_setting_is_tried_here():
-    assert {field.name for field in fields(Augment)} == {*EACH, "frequency_masks", "time_masks", "mixstyle_share"}
+    assert {field.name for field in fields(Augment)} == {*EACH, *STRENGTHS}
 
 
 def test_nothing_is_switched_on_by_default():
@@ -188,6 +196,63 @@ def test_noise_on_features_is_a_share_of_their_spread():
     assert torch.allclose(noise.std(dim=0), 0.5 * torch.linspace(0.5, 2.0, 57), rtol=0.1)
 
 
+def test_a_low_pass_leaves_nothing_above_an_edge_and_all_below_it():
+    values = batch(200)
+    values["spectrogram"] *= 0.3  # all within 80 dB
+    before, after = values["spectrogram"], applied(values, lowpass=1.0, lowpass_from=0.25)["spectrogram"]
+    lowest = after.amax(dim=(2, 3), keepdim=True) - 80
+    assert (after >= lowest - 1e-3).all()
+    changed = (before - after).abs().amax(dim=(1, 3)) > 1e-3
+    assert not changed[:, : BINS // 4].any()
+    first = torch.where(changed.any(dim=1), changed.int().argmax(dim=1), BINS)
+    assert all(row[at:].all() for row, at in zip(changed, first.tolist(), strict=True))
+    assert first.min() <= BINS // 4 + 2
+    assert first.float().mean() == pytest.approx(0.625 * BINS, abs=1.5)
+    empty = torch.arange(BINS) > first[:, None] + 15  # the gentlest fall is 6 dB a bin
+    at_lowest = (after - lowest).abs().amax(dim=(1, 3)) < 1e-3
+    assert empty.any()
+    assert at_lowest[empty].all()
+
+
+def test_after_a_low_pass_nothing_lies_below_what_the_front_end_shows():
+    values = batch(50)
+    after = applied(values, lowpass=1.0, lowpass_from=0.0, shown_db=30.0)["spectrogram"]
+    assert torch.allclose(after.amax(dim=(1, 2, 3)) - after.amin(dim=(1, 2, 3)), torch.tensor(30.0), atol=1e-3)
+
+
+@pytest.mark.parametrize("part", ["lowpass", "noise"])
+def test_a_share_of_clips_is_cut_off_or_in_noise(part):
+    values = batch(600)
+    after = applied(values, **{part: 0.3})["spectrogram"]
+    shown = torch.maximum(values["spectrogram"], values["spectrogram"].amax(dim=(2, 3), keepdim=True) - 80)
+    changed = (after - shown).abs().amax(dim=(1, 2, 3)) > 0.01
+    assert changed.float().mean() == pytest.approx(0.3, abs=0.06)
+
+
+@pytest.mark.parametrize("snr_db", [0.0, 10.0, 30.0])
+def test_the_power_of_noise_is_as_far_below_that_of_the_clip_as_asked(snr_db):
+    values = batch(100)
+    values["spectrogram"] = values["spectrogram"].double()  # the difference of powers is small
+
+    def power(levels: torch.Tensor) -> torch.Tensor:
+        return torch.pow(10.0, levels / 10).mean(dim=(1, 2, 3))
+
+    before = power(values["spectrogram"])
+    after = power(applied(values, noise=1.0, noise_snr_db=(snr_db, snr_db), shown_db=200.0)["spectrogram"])
+    assert torch.allclose(10 * torch.log10(before / (after - before)), torch.tensor(snr_db).double(), atol=0.3)
+
+
+def test_noise_has_another_colour_in_every_clip():
+    values = batch(60)
+    values["spectrogram"] = torch.full_like(values["spectrogram"], -200.0)
+    values["spectrogram"][:, :, 0] = 0.0  # all power is in the lowest bin; above it there is only noise
+    heard = applied(values, noise=1.0, noise_snr_db=(20.0, 20.0))["spectrogram"].mean(dim=3)[:, 0, 1:]
+    slopes = heard[:, -4:].mean(dim=1) - heard[:, :4].mean(dim=1)
+    assert slopes.max() > 0
+    assert slopes.min() < -15
+    assert slopes.mean() == pytest.approx(-10, abs=5)
+
+
 @pytest.mark.parametrize(
     ("settings", "name"),
     [
@@ -196,6 +261,12 @@ def test_noise_on_features_is_a_share_of_their_spread():
         ({"stretch": 1.0}, "stretch"),
         ({"mixup": True}, "mixup"),
         ({"mixstyle_share": 1.5}, "mixstyle_share"),
+        ({"lowpass": 1.5}, "lowpass"),
+        ({"lowpass_from": 1.01}, "lowpass_from"),
+        ({"noise": -0.1}, "noise"),
+        ({"noise_snr_db": 10.0}, "noise_snr_db"),
+        ({"noise_snr_db": (30.0, 10.0)}, "noise_snr_db"),
+        ({"noise_snr_db": (10.0, 1000.0)}, "noise_snr_db"),
     ],
 )
 def test_a_wrong_setting_is_named(settings, name):

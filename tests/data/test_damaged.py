@@ -28,7 +28,7 @@ from genre.errors import ConfigError, StoreError
 from genre.features.handcrafted import handcrafted
 
 NOISY = Damage(noise=1.0, band=1.0)
-EVERYTHING = Damage(room=1.0, band=1.0, noise=1.0, codec=1.0)
+EVERYTHING = Damage(room=1.0, band=1.0, noise=1.0, rate=1.0, codec=1.0)
 
 
 def damaged(damage: Damage = NOISY, copy: int = 1, clips: ClipSpec = ONE_SECOND) -> DamagedClips:
