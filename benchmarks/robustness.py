@@ -130,7 +130,8 @@ def main() -> None:
         truth = Predictions.read_csv(ckpt.parent / "predictions.csv")
         artist |= read_artists(ckpt.with_name(ARTISTS_FILE)).get("test") or {}
         label_of = dict(zip(truth.track, (truth.labels[label] for label in truth.label), strict=True))
-        label_of = {track: label_of[track] for track in sorted(label_of)[: arguments.tracks]}
+        order = np.random.default_rng(arguments.seed).permutation(sorted(label_of)).tolist()
+        label_of = {track: label_of[track] for track in order[: arguments.tracks]}
         for condition, table in _judged(arguments.root, predictor, label_of, tables, arguments.seed).items():
             tables[condition].append(table)
         print(f"{ckpt.parent.name}: {len(label_of)} tracks", flush=True)
@@ -150,7 +151,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--ckpt", type=Path, nargs="+", required=True, help="models, each with its predictions.csv")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set they were trained on")
-    parser.add_argument("--tracks", type=int, help="only so many of each")
+    parser.add_argument("--tracks", type=int, help="only so many of each, drawn at random")
     parser.add_argument("--conditions", nargs="+", default=list(CHANGES), choices=CHANGES, help="(default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of noise and rooms (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"), help="folder (default: %(default)s)")
