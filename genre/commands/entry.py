@@ -85,7 +85,8 @@ def _say_how_to_go_on(hydra: HydraConf, *, can_resume: bool) -> None:
 
     if hydra.mode is RunMode.MULTIRUN:
         settings = f"hydra.sweep.dir={hydra.sweep.dir}{' resume=true' if can_resume else ''}"
-        say(f"interrupted: the same command with {settings} goes on and repeats nothing")
+        finished = "epoch" if can_resume else "run"
+        say(f"interrupted: the same command with {settings} goes on and repeats no finished {finished}")
 
 
 def plain_arguments() -> Arguments:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 NOT_SHAPING = (
     "hydra",
+    "launcher",
     "resume",
     "report",
     "debug",
@@ -32,7 +33,7 @@ NOT_SHAPING = (
     "data.in_memory",
     "search.jobs",
 )
-"""Settings that may change between two multiruns into one folder without being other settings."""
+"""Settings, or groups of them, that may change between two multiruns into one folder without being other settings."""
 
 
 class SweepReport(Callback):
@@ -200,6 +201,16 @@ def job_folder(subdir: str, swept: Sequence[str], groups: set[str]) -> list[str]
         elif f"${{{name}}}" not in subdir:
             parts.append(f"{name.rpartition('.')[2]}${{{name}}}")
     return parts
+
+
+def is_shaping(setting: str) -> bool:
+    """Say whether a setting of the command line is another one in another multirun into the same folder.
+
+    >>> is_shaping("+data.jobs"), is_shaping("prepare.backend"), is_shaping("reporting")
+    (False, False, True)
+    """
+    plain = setting.lstrip("+~")
+    return not any(plain == name or plain.startswith(f"{name}.") for name in NOT_SHAPING)
 
 
 def common_settings(config: DictConfig) -> str:

@@ -9,21 +9,17 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 import torch
 from filelock import FileLock
 from running import killed
 
-from genre.commands.callbacks import StepSeed, TellInterrupted
+from genre.commands.callbacks import TellInterrupted
 from genre.commands.training import whole_epochs
 from genre.models.base import GenreModule
-
-if TYPE_CHECKING:
-    from conftest import Result
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=4", "data.batch_size=4")
 
@@ -67,30 +63,6 @@ def test_a_killed_sweep_loses_at_most_an_epoch_and_ends_as_one_that_was_not(trai
     with (broken / "leaderboard.csv").open(newline="") as stream:
         [row] = csv.DictReader(stream)
     assert row["runs"] == "2"
-
-
-@pytest.fixture
-def interrupted_at(train, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
-    """``interrupted_at(step, "name=value", ...)`` runs train.py and presses Ctrl-C as a step of the training begins."""
-    handler = signal.getsignal(signal.SIGINT)
-    seed = StepSeed.on_train_batch_start
-
-    def run(step: int, *arguments: str) -> Result:
-        def press(self: StepSeed, trainer: Any, *args: Any) -> None:
-            if trainer.global_step == step:
-                raise KeyboardInterrupt
-            seed(self, trainer, *args)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(StepSeed, "on_train_batch_start", press)
-            result = train(*arguments)
-        signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones, for it exits
-        assert result.status == 1
-        assert "Traceback" not in result.out + result.err
-        return result
-
-    yield run
-    signal.signal(signal.SIGINT, handler)
 
 
 STEPS = 3  # an epoch of SMALL
@@ -159,7 +131,8 @@ def test_an_interrupted_multirun_says_how_to_go_on(interrupted_at, music: Path, 
     common = ("data=folder", f"data.root={music}", *SMALL, "logger=none")
     result = interrupted_at(STEPS + 1, "-m", "seed=0,1", *common, f"hydra.sweep.dir={sweep}")
     said = " ".join(result.out.split())
-    assert f"interrupted: the same command with hydra.sweep.dir={sweep} resume=true goes on and repeats nothing" in said
+    settings = f"hydra.sweep.dir={sweep} resume=true"
+    assert f"interrupted: the same command with {settings} goes on and repeats no finished epoch" in said
     assert "ckpt=" not in said
 
 
