@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from genre.commands.console import console, say
+from genre.commands.runs import folder_of_command
 from genre.data.disk import replacing
 from genre.data.randomness import step_seed
+from genre.errors import CheckpointError
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -75,12 +78,39 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint beside its place and onto the disk, then move it there."""
-        path = Path(path)
+        write_checkpoint(checkpoint, Path(path))
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint, whole or not at all; an older one stays as it was if that fails.
+
+    Raises
+    ------
+    CheckpointError
+        If the system refuses, as on a full disk.
+    """
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as stream:
             torch.save(checkpoint, stream)
             stream.flush()
             os.fsync(stream.fileno())
+    except (OSError, RuntimeError) as error:
+        refusal = _refusal(error)
+        if refusal is None:
+            raise
+        setting, folder = folder_of_command()
+        raise CheckpointError(
+            f"cannot write {path} ({refusal.strerror or refusal}): free some space and go on with "
+            f"{setting}={folder} resume=true, or choose another {setting}"
+        ) from error
+
+
+def _refusal(error: BaseException | None) -> OSError | None:
+    """Return what the system said: PyTorch raises an error of its own when its stream does not take all of a file."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class History(Callback):

@@ -69,13 +69,31 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
             _say_how_to_go_on(hydra, can_resume="resume" in cfg)
             raise
         except Exception as error:
-            _failures.append(error)
+            told = _full_disk(error) or error
+            _failures.append(told)
             if hydra.mode is RunMode.RUN:
                 return None
-            _report_failed_job(error, failure)
+            _report_failed_job(told, failure)
             return float("nan")
 
     return body
+
+
+def _full_disk(error: Exception) -> Exception | None:
+    """Return the error that says where this job writes, if the system said of an unnamed file that its disk is full."""
+    from genre.data.disk import FULL
+    from genre.errors import DataError
+
+    if not isinstance(error, OSError) or error.filename is not None or error.errno not in FULL:
+        return None
+    from genre.commands.runs import folder_of_command
+
+    setting, folder = folder_of_command()
+    told = DataError(
+        f"a disk is full, most likely that of {folder} ({error.strerror}); free some space or choose another {setting}"
+    )
+    told.__cause__ = error
+    return told
 
 
 def _say_how_to_go_on(hydra: HydraConf, *, can_resume: bool) -> None:
@@ -217,6 +235,7 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
     )
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+    from genre.data.disk import FULL
     from genre.errors import GenreError
 
     for link in _chain(error):
@@ -242,6 +261,11 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
                 sentence = _added_setting(unexpected.group(1), arguments)
         case OSError() if error.filename is not None:
             sentence = f"{error.filename} cannot be used ({error.strerror}); choose another place for it"
+        case OSError() if error.errno in FULL:
+            sentence = (
+                f"a disk is full, most likely that of the folder this command writes into ({error.strerror}); free "
+                "some space, or choose another hydra.run.dir or hydra.sweep.dir"
+            )
         case _ if type(error).__module__.startswith("submitit."):
             said = " ".join(str(error).split())
             sentence = f"the cluster did not take the jobs ({said}); see hydra.launcher in conf/launcher/slurm.yaml"

@@ -26,6 +26,15 @@ def output_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
+def folder_of_command() -> tuple[str, Path]:
+    """Return the setting that says where this command writes, and the folder that it says."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if in_multirun():
+        return "hydra.sweep.dir", Path(HydraConfig.get().sweep.dir)
+    return "hydra.run.dir", output_folder()
+
+
 def in_multirun() -> bool:
     """Say whether this run is one of several of a sweep."""
     from hydra.core.hydra_config import HydraConfig

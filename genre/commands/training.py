@@ -28,7 +28,7 @@ from genre.commands.build import (
     monitor_mode,
     tracks_hash,
 )
-from genre.commands.callbacks import AsConfigured, History
+from genre.commands.callbacks import AsConfigured, History, write_checkpoint
 from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
 from genre.commands.evaluating import check_as_trained, keep_data_settings, override_name, told_of
@@ -44,7 +44,6 @@ from genre.commands.page import write_run_page
 from genre.commands.resuming import BEST, LAST, clear_for_training, own_checkpoint
 from genre.commands.runs import alone_in, check_seed, finished_run, output_folder, require_settings, tell_notices
 from genre.data.datamodule import GenreDataModule
-from genre.data.disk import replacing
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
 from genre.data.duplicates import write_duplicates
 from genre.data.fingerprint import digest
@@ -459,13 +458,17 @@ def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:
     """Write into a checkpoint, whole or not at all, what is known at the end of the training.
 
     That is the temperature, the history of the whole training, and where the model comes from.
+
+    Raises
+    ------
+    CheckpointError
+        If the system refuses, as on a full disk.
     """
     checkpoint = read_checkpoint(path)
     checkpoint["genre"]["provenance"] = model.provenance
     checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
     checkpoint["callbacks"][history.state_key] = history.state_dict()
-    with replacing(path) as stream:
-        torch.save(checkpoint, stream)
+    write_checkpoint(checkpoint, path)
 
 
 def _short(value: Any, longest: int = 120) -> str:
