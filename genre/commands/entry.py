@@ -15,7 +15,6 @@ from genre.commands.arguments import Arguments, split_arguments
 from genre.commands.extras import require_extras
 
 if TYPE_CHECKING:
-    from hydra.conf import HydraConf
     from omegaconf import DictConfig
 
 PATH_SETTINGS = (
@@ -44,6 +43,7 @@ class CommandEnded(BaseException):
 
 
 _failures: list[Exception] = []
+_if_interrupted: list[str] = []
 _arguments = Arguments((), (), {})
 
 
@@ -65,9 +65,6 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
             failure.unlink(missing_ok=True)
         try:
             return task(cfg)
-        except (KeyboardInterrupt, SystemExit):  # an interrupted training exits
-            _say_how_to_go_on(hydra, can_resume="resume" in cfg)
-            raise
         except Exception as error:
             told = _full_disk(error) or error
             _failures.append(told)
@@ -96,15 +93,20 @@ def _full_disk(error: Exception) -> Exception | None:
     return told
 
 
-def _say_how_to_go_on(hydra: HydraConf, *, can_resume: bool) -> None:
-    from hydra.types import RunMode
+def if_interrupted(sentence: str) -> None:
+    """Let :func:`guarded` say this, and nothing else, if the command is interrupted from now on."""
+    _if_interrupted[:] = [sentence]
 
-    from genre.commands.console import say
 
-    if hydra.mode is RunMode.MULTIRUN:
-        settings = f"hydra.sweep.dir={hydra.sweep.dir}{' resume=true' if can_resume else ''}"
-        finished = "epoch" if can_resume else "run"
-        say(f"interrupted: the same command with {settings} goes on and repeats no finished {finished}")
+def _tell_interrupted() -> None:
+    import logging
+
+    from genre.commands.distributed import is_first_process
+
+    if is_first_process():
+        sentence = " ".join(_if_interrupted) or "interrupted"
+        print(f"\n{sentence}", file=sys.stderr)
+        logging.getLogger("genre").info(sentence)
 
 
 def plain_arguments() -> Arguments:
@@ -172,6 +174,7 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
     multirun = any(flag in sys.argv[1:] for flag in MULTIRUN_FLAGS)
     sys.argv = [sys.argv[0], *(quote_path(argument, multirun=multirun) for argument in sys.argv[1:])]
     whole = bool(os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0") or "debug=true" in sys.argv[1:])
+    _if_interrupted.clear()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets the errors come here instead of being printed by Hydra
     try:
         require_extras(sys.argv[1:])
@@ -182,7 +185,12 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
         for error in _failures[-1:]:
             raise error
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted: finished work is kept, run the same command again to go on")
+        _tell_interrupted()
+        sys.exit(1)
+    except SystemExit:  # so does Lightning end when it is interrupted
+        if _if_interrupted:
+            _tell_interrupted()
+        raise
     except BrokenPipeError:  # the reader of our output went away, as in --help | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

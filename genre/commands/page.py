@@ -46,6 +46,11 @@ def write_run_page(folder: Path, paths: Mapping[str, Path], clip_sec: float) -> 
     return write_page(folder)
 
 
+def before_page(folder: Path) -> str:
+    """Return what there is to say if a run is interrupted while its page is written, which is done last."""
+    return f"interrupted while the page was written: all other results are in {folder}"
+
+
 def write_sweep_page(folder: Path, cfg: DictConfig, runs: Sequence[RunReport]) -> Path:
     """Write the page of a multirun, with the hardest clips of the run that was best on validation.
 

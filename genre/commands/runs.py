@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genre.commands.console import say
 from genre.commands.distributed import is_first_process
-from genre.commands.entry import FAILURE_FILE
+from genre.commands.entry import FAILURE_FILE, if_interrupted
 from genre.data.disk import locked
 from genre.data.randomness import LARGEST_SEED
 from genre.errors import ConfigError, DataError
@@ -41,6 +41,12 @@ def in_multirun() -> bool:
     from hydra.types import RunMode
 
     return bool(HydraConfig.get().mode is RunMode.MULTIRUN)
+
+
+def tell_if_interrupted(sentence: str) -> None:
+    """Let this be said if a run of its own is interrupted from now on; of a multirun it is known how it goes on."""
+    if not in_multirun():
+        if_interrupted(sentence)
 
 
 def require_settings(cfg: DictConfig) -> None:

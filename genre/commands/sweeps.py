@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -56,9 +57,10 @@ class SweepReport(Callback):
 
         If that fails the command ends before any job, which Hydra would only warn of.
         """
-        from genre.commands.entry import end_with
+        from genre.commands.entry import end_with, if_interrupted
 
         try:
+            if_interrupted(_how_to_go_on(config))
             self._start(config)
         except Exception as error:
             end_with(error)
@@ -137,6 +139,14 @@ class SweepReport(Callback):
         files += write_protocol_pictures(folder, standings)
         console.print(f"written to {', '.join(map(str, [files[0], *(file.name for file in files[1:])]))}", markup=False)
         return runs
+
+
+def _how_to_go_on(config: DictConfig) -> str:
+    """Return what there is to say if a multirun is interrupted."""
+    settings = shlex.quote(f"hydra.sweep.dir={config.hydra.sweep.dir}")
+    if "resume" not in config:
+        return f"interrupted: the same command with {settings} goes on and repeats no finished run"
+    return f"interrupted: the same command with {settings} resume=true goes on and repeats no finished epoch"
 
 
 def failed_run(folder: Path, file: Path) -> FailedRun:

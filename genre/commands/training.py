@@ -28,7 +28,7 @@ from genre.commands.build import (
     monitor_mode,
     tracks_hash,
 )
-from genre.commands.callbacks import AsConfigured, History, write_checkpoint
+from genre.commands.callbacks import AsConfigured, History, after_training, write_checkpoint
 from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
 from genre.commands.evaluating import check_as_trained, keep_data_settings, override_name, told_of
@@ -40,9 +40,17 @@ from genre.commands.lineage import (
     known_artists,
     known_tracks,
 )
-from genre.commands.page import write_run_page
+from genre.commands.page import before_page, write_run_page
 from genre.commands.resuming import BEST, LAST, clear_for_training, own_checkpoint
-from genre.commands.runs import alone_in, check_seed, finished_run, output_folder, require_settings, tell_notices
+from genre.commands.runs import (
+    alone_in,
+    check_seed,
+    finished_run,
+    output_folder,
+    require_settings,
+    tell_if_interrupted,
+    tell_notices,
+)
 from genre.data.datamodule import GenreDataModule
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
 from genre.data.duplicates import write_duplicates
@@ -71,6 +79,12 @@ NOT_KEPT = (
     "prepare.address",
 )
 """Settings that a checkpoint does not remember: they say what is done, and how, but shape nothing."""
+
+BEFORE_WORK = {
+    "fit": "interrupted before training: the tracks prepared so far are kept, the same command prepares the others",
+    "test": "interrupted before the evaluation was finished: the same command begins it anew",
+}
+"""What there is to say if a run is interrupted before its own work, or within it, by mode."""
 
 WHERE = (
     "trainer",
@@ -107,6 +121,7 @@ def run(cfg: DictConfig) -> float | None:
 
 def _run_in(folder: Path, composed: Composition) -> float | None:
     cfg = composed.cfg
+    tell_if_interrupted(BEFORE_WORK[cfg.mode])
     require_settings(cfg)
     check_seed(cfg.seed)
     cfg.callbacks.monitor_mode = monitor_mode(cfg.callbacks)  # so that hash and settings say how epochs were judged
@@ -287,6 +302,7 @@ class Job:
         self.model.provenance = provenance = self._provenance()
         own = own_checkpoint(self.folder, self.config_hash) if self.cfg.resume else None
         if own is not None and own.ended:
+            tell_if_interrupted(after_training(self.folder))
             self._recall_history(own.path)
             best = own.best
         else:
@@ -412,6 +428,7 @@ class Job:
         )
         facts = {"checkpoint": str(checkpoint)}
         if self.cfg.report:
+            tell_if_interrupted(before_page(self.folder))
             paths = {track.file: track.path for track in self.datamodule.tracks}
             facts["page"] = str(write_run_page(self.folder, paths, self.datamodule.clips.clip_sec))
         console.print(summary(report, facts=facts))

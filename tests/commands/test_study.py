@@ -143,7 +143,7 @@ def test_an_interrupted_search_goes_on_with_the_settings_it_names(interrupted_at
         *SMALL,
     )
     result = interrupted_at(4, *command, "hydra.sweep.dir=search")  # in the second epoch of the first trial
-    (named,) = re.findall(r"the same command with (.*) goes on and repeats no finished epoch", result.out)
+    (named,) = re.findall(r"the same command with (.*) goes on and repeats no finished epoch", result.err)
     assert named == "hydra.sweep.dir=search resume=true"
     again = train(*command, *named.split())
     assert again.status == 0, again.err
