@@ -21,6 +21,7 @@ from genre.classical.model import SUFFIX, ClassicalModel, count_values
 from genre.classical.search import Rows, Search, Split, fit, inner_folds, tune
 from genre.commands import tensorboard
 from genre.commands.build import CLASSICAL_GROUPS, build_search, compared_settings, config_hash
+from genre.commands.command_file import keep_command
 from genre.commands.console import console, say, work_bar
 from genre.commands.features import load_features
 from genre.commands.page import before_page, write_run_page
@@ -78,6 +79,7 @@ def _run_in(folder: Path, cfg: DictConfig) -> float | None:
     check_seed(cfg.seed)
     pipeline, grid = build_search(cfg)  # finds what is wrong with the settings before anything takes time
     protocol: Protocol = instantiate(cfg.protocol)
+    keep_command(folder)
     features = load_features(cfg)
     done = finished_run(folder, hash_of(cfg, features))
     if done is None:

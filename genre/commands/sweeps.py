@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from genre.commands.arguments import override_name
 from genre.evaluation.files import file_name
 
 if TYPE_CHECKING:
@@ -66,12 +67,17 @@ class SweepReport(Callback):
             end_with(error)
 
     def _start(self, config: DictConfig) -> None:
-        self._earlier = _failures_below(Path(str(config.hydra.sweep.dir)))
+        from genre.commands.command_file import keep_multirun_command
+        from genre.evaluation.pages import COMMAND_FILE
+
+        folder = Path(str(config.hydra.sweep.dir))
+        self._earlier = _failures_below(folder)
         given = [str(override) for override in config.hydra.overrides.hydra]
-        if any(override.startswith("hydra.sweep.subdir=") for override in given):
-            return
-        with read_write(config), open_dict(config):
-            config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir='{self.subdir(config)}'"]
+        if not any(override.startswith("hydra.sweep.subdir=") for override in given):
+            with read_write(config), open_dict(config):
+                config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir='{self.subdir(config)}'"]
+        if not (folder / COMMAND_FILE).is_file():  # that of an earlier multirun stays until this one is done
+            keep_multirun_command(folder, config)
 
     def subdir(self, config: DictConfig) -> str:
         """Return the name of the jobs' folders, with interpolations."""
@@ -95,6 +101,7 @@ class SweepReport(Callback):
             fail_with(error)
 
     def _end(self, config: DictConfig) -> None:
+        from genre.commands.command_file import keep_multirun_command
         from genre.commands.entry import fail_with
 
         folder = Path(str(config.hydra.sweep.dir))
@@ -104,6 +111,7 @@ class SweepReport(Callback):
         if new:
             fail_with(_failed_jobs(new), for_jobs=True)  # what there is to say if there comes no table
         runs = self.report(folder, failed)
+        keep_multirun_command(folder, config)
         self._write_page(config, folder, runs, failed)
         if new:
             fail_with(_failed_jobs(new, folder, len(failed) + len(runs)), for_jobs=True)
@@ -115,7 +123,7 @@ class SweepReport(Callback):
         from genre.commands.page import write_sweep_page
 
         if config.get("report") and (runs or failed):
-            page = write_sweep_page(folder, config, runs)
+            page = write_sweep_page(folder, runs)
             console.print(f"written to {page}", markup=False)
 
     def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
@@ -219,8 +227,7 @@ def is_shaping(setting: str) -> bool:
     >>> is_shaping("+data.jobs"), is_shaping("prepare.backend"), is_shaping("reporting")
     (False, False, True)
     """
-    plain = setting.lstrip("+~")
-    return not any(plain == name or plain.startswith(f"{name}.") for name in NOT_SHAPING)
+    return not any(f"{override_name(setting)}.".startswith(f"{name}.") for name in NOT_SHAPING)
 
 
 def common_settings(config: DictConfig) -> str:

@@ -19,6 +19,7 @@ from pytorch_lightning import seed_everything
 
 import genre
 from genre.commands import tensorboard
+from genre.commands.arguments import override_name
 from genre.commands.build import (
     build_datamodule,
     build_model,
@@ -29,9 +30,10 @@ from genre.commands.build import (
     tracks_hash,
 )
 from genre.commands.callbacks import AsConfigured, History, after_training, write_checkpoint
+from genre.commands.command_file import keep_command
 from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
-from genre.commands.evaluating import check_as_trained, keep_data_settings, override_name, told_of
+from genre.commands.evaluating import check_as_trained, keep_data_settings, told_of
 from genre.commands.lineage import (
     Provenance,
     check_unknown,
@@ -132,6 +134,8 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         datamodule = build_datamodule(cfg, progress=bar.prepared, say=say, fingerprint_progress=bar.listened)
         seed_everything(cfg.seed, workers=True, verbose=False)
         job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
+        if job.leads:
+            keep_command(folder)
         datamodule.prepare_data()
     if cfg.mode == "fit":
         done = finished_run(folder, job.config_hash, resume=cfg.resume)
