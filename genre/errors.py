@@ -49,7 +49,7 @@ class DeviceError(GenreError):
 
 
 class CheckpointError(GenreError):
-    """A file is not a checkpoint, or does not fit the data."""
+    """A file is not a checkpoint, does not fit the data, or cannot be written."""
 
 
 class OneSentenceParser(argparse.ArgumentParser):

@@ -34,6 +34,11 @@ class Arguments:
     repeated: dict[str, tuple[str, ...]]
 
 
+def override_name(override: str) -> str:
+    """Return what an override is of: ``data.root`` of ``+data.root=music``."""
+    return override.partition("=")[0].lstrip("+~")
+
+
 def split_arguments(arguments: Sequence[str], *, may_repeat: Sequence[str] = ()) -> Arguments:
     """Tell file names from settings, so that Hydra's grammar never meets a file name.
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +19,11 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from genre.commands.console import console, say
+from genre.commands.entry import if_interrupted
+from genre.commands.runs import folder_of_command
 from genre.data.disk import replacing
 from genre.data.randomness import step_seed
+from genre.errors import CheckpointError
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -75,12 +80,39 @@ class WholeCheckpoints(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         """Write a checkpoint beside its place and onto the disk, then move it there."""
-        path = Path(path)
+        write_checkpoint(checkpoint, Path(path))
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any], path: Path) -> None:
+    """Write a checkpoint, whole or not at all; an older one stays as it was if that fails.
+
+    Raises
+    ------
+    CheckpointError
+        If the system refuses, as on a full disk.
+    """
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(path) as stream:
             torch.save(checkpoint, stream)
             stream.flush()
             os.fsync(stream.fileno())
+    except (OSError, RuntimeError) as error:
+        refusal = _refusal(error)
+        if refusal is None:
+            raise
+        setting, folder = folder_of_command()
+        raise CheckpointError(
+            f"cannot write {path} ({refusal.strerror or refusal}): free some space and go on with "
+            f"{shlex.quote(f'{setting}={folder}')} resume=true, or choose another {setting}"
+        ) from error
+
+
+def _refusal(error: BaseException | None) -> OSError | None:
+    """Return what the system said: PyTorch raises an error of its own when its stream does not take all of a file."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class History(Callback):
@@ -304,27 +336,33 @@ class TellInterrupted(Callback):
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.trained = False
+        self.training = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note that the training of this run has begun."""
-        self.trained = False
+        self.training = True
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Note that it is done."""
-        self.trained = True
+        self.training = False
+        if_interrupted(after_training(self.folder))
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        """Say it; nothing is saved, since the rest of an epoch cannot be trained later on."""
-        if not isinstance(exception, KeyboardInterrupt) or not trainer.is_global_zero:
+        """Let it be said; nothing is saved, since the rest of an epoch cannot be trained later on."""
+        if not self.training or not isinstance(exception, KeyboardInterrupt | SystemExit):
             return
         last = self.folder / "last.ckpt"
-        if self.trained:
-            settings = f"hydra.run.dir={self.folder} resume=true"
-            say(f"interrupted after training: the same command with {settings} only evaluates")
-        elif last.is_file():
-            say(f"interrupted: continue with python train.py ckpt={last}")
+        if last.is_file():
+            sentence = f"interrupted: continue with python train.py {shlex.quote(f'ckpt={last}')}"
         elif trainer.ckpt_path is not None:
-            say(f"interrupted before another epoch was finished: begin again with ckpt={trainer.ckpt_path}")
+            start = shlex.quote(f"ckpt={trainer.ckpt_path}")
+            sentence = f"interrupted before another epoch was finished: begin again with {start}"
         else:
-            say("interrupted before the first epoch was finished: nothing is kept, the same command begins anew")
+            sentence = "interrupted before the first epoch was finished: nothing is kept, the same command begins anew"
+        if_interrupted(sentence)
+
+
+def after_training(folder: Path) -> str:
+    """Return what there is to say if a run is interrupted when its training is done."""
+    settings = shlex.quote(f"hydra.run.dir={folder}")
+    return f"interrupted after training: the same command with {settings} resume=true only evaluates"

@@ -21,9 +21,10 @@ from genre.classical.model import SUFFIX, ClassicalModel, count_values
 from genre.classical.search import Rows, Search, Split, fit, inner_folds, tune
 from genre.commands import tensorboard
 from genre.commands.build import CLASSICAL_GROUPS, build_search, compared_settings, config_hash
+from genre.commands.command_file import keep_command
 from genre.commands.console import console, say, work_bar
 from genre.commands.features import load_features
-from genre.commands.page import write_run_page
+from genre.commands.page import before_page, write_run_page
 from genre.commands.runs import (
     alone_in,
     check_seed,
@@ -31,6 +32,7 @@ from genre.commands.runs import (
     in_multirun,
     output_folder,
     require_settings,
+    tell_if_interrupted,
     tell_notices,
 )
 from genre.commands.space import write_space
@@ -69,10 +71,15 @@ def run(cfg: DictConfig) -> float | None:
 
 
 def _run_in(folder: Path, cfg: DictConfig) -> float | None:
+    tell_if_interrupted(
+        "interrupted before the model was evaluated: the features computed so far are kept, the same command computes "
+        "the others and searches anew"
+    )
     require_settings(cfg)
     check_seed(cfg.seed)
     pipeline, grid = build_search(cfg)  # finds what is wrong with the settings before anything takes time
     protocol: Protocol = instantiate(cfg.protocol)
+    keep_command(folder)
     features = load_features(cfg)
     done = finished_run(folder, hash_of(cfg, features))
     if done is None:
@@ -251,6 +258,7 @@ class Job:
                 f"{report.test.clip_accuracy:.3f}, {report.info.train_seconds:.1f} s"
             )
             return
+        tell_if_interrupted(before_page(self.folder))
         write_space(self.folder, model, self.features, deal, report.info)
         facts = {"model": str(self.folder / MODEL_FILE)}
         if self.cfg.report:

@@ -15,7 +15,6 @@ from genre.commands.arguments import Arguments, split_arguments
 from genre.commands.extras import require_extras
 
 if TYPE_CHECKING:
-    from hydra.conf import HydraConf
     from omegaconf import DictConfig
 
 PATH_SETTINGS = (
@@ -44,6 +43,7 @@ class CommandEnded(BaseException):
 
 
 _failures: list[Exception] = []
+_if_interrupted: list[str] = []
 _arguments = Arguments((), (), {})
 
 
@@ -65,27 +65,48 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
             failure.unlink(missing_ok=True)
         try:
             return task(cfg)
-        except (KeyboardInterrupt, SystemExit):  # an interrupted training exits
-            _say_how_to_go_on(hydra, can_resume="resume" in cfg)
-            raise
         except Exception as error:
-            _failures.append(error)
+            told = _full_disk(error) or error
+            _failures.append(told)
             if hydra.mode is RunMode.RUN:
                 return None
-            _report_failed_job(error, failure)
+            _report_failed_job(told, failure)
             return float("nan")
 
     return body
 
 
-def _say_how_to_go_on(hydra: HydraConf, *, can_resume: bool) -> None:
-    from hydra.types import RunMode
+def _full_disk(error: Exception) -> Exception | None:
+    """Return the error that says where this job writes, if the system said of an unnamed file that its disk is full."""
+    from genre.data.disk import FULL
+    from genre.errors import DataError
 
-    from genre.commands.console import say
+    if not isinstance(error, OSError) or error.filename is not None or error.errno not in FULL:
+        return None
+    from genre.commands.runs import folder_of_command
 
-    if hydra.mode is RunMode.MULTIRUN:
-        settings = f"hydra.sweep.dir={hydra.sweep.dir}{' resume=true' if can_resume else ''}"
-        say(f"interrupted: the same command with {settings} goes on and repeats nothing")
+    setting, folder = folder_of_command()
+    told = DataError(
+        f"a disk is full, most likely that of {folder} ({error.strerror}); free some space or choose another {setting}"
+    )
+    told.__cause__ = error
+    return told
+
+
+def if_interrupted(sentence: str) -> None:
+    """Let :func:`guarded` say this, and nothing else, if the command is interrupted from now on."""
+    _if_interrupted[:] = [sentence]
+
+
+def _tell_interrupted() -> None:
+    import logging
+
+    from genre.commands.distributed import is_first_process
+
+    if is_first_process():
+        sentence = " ".join(_if_interrupted) or "interrupted"
+        print(f"\n{sentence}", file=sys.stderr)
+        logging.getLogger("genre").info(sentence)
 
 
 def plain_arguments() -> Arguments:
@@ -153,6 +174,7 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
     multirun = any(flag in sys.argv[1:] for flag in MULTIRUN_FLAGS)
     sys.argv = [sys.argv[0], *(quote_path(argument, multirun=multirun) for argument in sys.argv[1:])]
     whole = bool(os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0") or "debug=true" in sys.argv[1:])
+    _if_interrupted.clear()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets the errors come here instead of being printed by Hydra
     try:
         require_extras(sys.argv[1:])
@@ -163,7 +185,12 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
         for error in _failures[-1:]:
             raise error
     except KeyboardInterrupt:
-        sys.exit("\ninterrupted: finished work is kept, run the same command again to go on")
+        _tell_interrupted()
+        sys.exit(1)
+    except SystemExit:  # so does Lightning end when it is interrupted
+        if _if_interrupted:
+            _tell_interrupted()
+        raise
     except BrokenPipeError:  # the reader of our output went away, as in --help | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -216,6 +243,7 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
     )
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
+    from genre.data.disk import FULL
     from genre.errors import GenreError
 
     for link in _chain(error):
@@ -241,6 +269,11 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
                 sentence = _added_setting(unexpected.group(1), arguments)
         case OSError() if error.filename is not None:
             sentence = f"{error.filename} cannot be used ({error.strerror}); choose another place for it"
+        case OSError() if error.errno in FULL:
+            sentence = (
+                f"a disk is full, most likely that of the folder this command writes into ({error.strerror}); free "
+                "some space, or choose another hydra.run.dir or hydra.sweep.dir"
+            )
         case _ if type(error).__module__.startswith("submitit."):
             said = " ".join(str(error).split())
             sentence = f"the cluster did not take the jobs ({said}); see hydra.launcher in conf/launcher/slurm.yaml"

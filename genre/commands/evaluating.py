@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
+from genre.commands.arguments import override_name
 from genre.commands.build import NOT_SHAPING, flat
 from genre.errors import ConfigError
 
@@ -28,11 +29,6 @@ ONLY_TRAINING = (
 
 BRING_OTHERS = ("experiment", "hparams_search")
 """Groups that set settings of other groups."""
-
-
-def override_name(override: str) -> str:
-    """Return what an override is of: ``data.root`` of ``+data.root=music``."""
-    return override.partition("=")[0].lstrip("+~")
 
 
 def check_as_trained(cfg: DictConfig, trained: DictConfig, asked: Sequence[str]) -> None:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from genre.audio.files import shown
 from genre.commands.console import note, notes
+from genre.commands.entry import if_interrupted
 from genre.commands.listing import Answer, Listing, open_listing
 from genre.commands.pictures import Pictures
 from genre.commands.settings import results_folder, thresholds, wanted_plots
@@ -62,7 +63,8 @@ class Files:
         form, top, with_clips = self._form
         listing = open_listing(form, self._predictor.labels, top=top, with_clips=with_clips)
         try:
-            for file in _with_progress(files):
+            for number, file in enumerate(_with_progress(files)):
+                if_interrupted(f"interrupted: {number} of {len(files)} files were heard")
                 self._one(file, listing)
         finally:  # after an interrupt too
             listing.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 
 from genre.errors import AudioError, GenreError
-from genre.evaluation.files import write_text
 from genre.evaluation.hardest import FOLDER, HardClip, hardest, write_hardest
-from genre.evaluation.pages import COMMAND_FILE, CONFIG_FILE, best_run, write_page
+from genre.evaluation.pages import CONFIG_FILE, best_run, write_page
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import PREDICTIONS_FILES, RunReport
 
@@ -25,7 +23,7 @@ SAMPLE_RATE = 22050
 
 
 def write_run_page(folder: Path, paths: Mapping[str, Path], clip_sec: float) -> Path:
-    """Keep the command and the sound of the hardest clips in the folder of a run, and write its page.
+    """Keep the sound of the hardest clips in the folder of a run, and write its page.
 
     Parameters
     ----------
@@ -41,20 +39,22 @@ def write_run_page(folder: Path, paths: Mapping[str, Path], clip_sec: float) -> 
     DataError
         When something cannot be written.
     """
-    keep_command(folder)
     keep_hardest(folder, paths, clip_sec)
     return write_page(folder)
 
 
-def write_sweep_page(folder: Path, cfg: DictConfig, runs: Sequence[RunReport]) -> Path:
+def before_page(folder: Path) -> str:
+    """Return what there is to say if a run is interrupted while its page is written, which is done last."""
+    return f"interrupted while the page was written: all other results are in {folder}"
+
+
+def write_sweep_page(folder: Path, runs: Sequence[RunReport]) -> Path:
     """Write the page of a multirun, with the hardest clips of the run that was best on validation.
 
     Parameters
     ----------
     folder
         Of the multirun.
-    cfg
-        Its configuration, with that of Hydra.
     runs
         Those that did not fail.
 
@@ -63,21 +63,11 @@ def write_sweep_page(folder: Path, cfg: DictConfig, runs: Sequence[RunReport]) -
     DataError
         When something cannot be written.
     """
-    program = f"python {cfg.hydra.job.name}.py -m"
-    write_text(folder / COMMAND_FILE, f"{program} {shlex.join(map(str, cfg.hydra.overrides.task))}\n")
     best = best_run(runs)
     if best is not None and not (best.folder / FOLDER).is_dir():
         kept: Any = OmegaConf.load(best.folder / CONFIG_FILE)
         keep_hardest(best.folder, _paths(kept), float(kept.data.get("clip_sec", 0.0)))
     return write_page(folder)
-
-
-def keep_command(folder: Path) -> None:
-    """Keep the command that made a run in its folder."""
-    from hydra.core.hydra_config import HydraConfig
-
-    hydra = HydraConfig.get()
-    write_text(folder / COMMAND_FILE, f"python {hydra.job.name}.py {shlex.join(hydra.overrides.task)}".rstrip() + "\n")
 
 
 def keep_hardest(folder: Path, paths: Mapping[str, Path], clip_sec: float) -> None:

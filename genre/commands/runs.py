@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genre.commands.console import say
 from genre.commands.distributed import is_first_process
-from genre.commands.entry import FAILURE_FILE
+from genre.commands.entry import FAILURE_FILE, if_interrupted
 from genre.data.disk import locked
 from genre.data.randomness import LARGEST_SEED
 from genre.errors import ConfigError, DataError
@@ -26,12 +26,27 @@ def output_folder() -> Path:
     return Path(HydraConfig.get().runtime.output_dir)
 
 
+def folder_of_command() -> tuple[str, Path]:
+    """Return the setting that says where this command writes, and the folder that it says."""
+    from hydra.core.hydra_config import HydraConfig
+
+    if in_multirun():
+        return "hydra.sweep.dir", Path(HydraConfig.get().sweep.dir)
+    return "hydra.run.dir", output_folder()
+
+
 def in_multirun() -> bool:
     """Say whether this run is one of several of a sweep."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     return bool(HydraConfig.get().mode is RunMode.MULTIRUN)
+
+
+def tell_if_interrupted(sentence: str) -> None:
+    """Let this be said if a run of its own is interrupted from now on; of a multirun it is known how it goes on."""
+    if not in_multirun():
+        if_interrupted(sentence)
 
 
 def require_settings(cfg: DictConfig) -> None:

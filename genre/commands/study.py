@@ -1,8 +1,8 @@
 """Searching for settings: an Optuna study whose trials are the jobs of a multirun.
 
 The study is a journal in the folder of the sweep, so that a search that was stopped or killed goes on where it was: the
-same command again repeats the trials that were under way, under their numbers and in their folders, and then does those
-that are left.
+same command again takes up the trials that were under way, under their numbers and in their folders, and then does
+those that are left. With ``resume=true`` such a trial goes on after its last finished epoch, else it begins anew.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genre.commands.sweeps import SweepReport
+from genre.commands.sweeps import SweepReport, is_shaping
 from genre.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -38,9 +38,6 @@ PRUNED_AT = "pruned_at"
 
 STATES = {"COMPLETE": "complete", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "under way"}
 """Optuna's states of a trial, in words."""
-
-NOT_SHAPING = ("launcher", "debug", "logger", "data.jobs", "data.store_dir", "data.in_memory", "prepare")
-"""Settings that may change while a study goes on."""
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence["JobReturn"]]
 """Runs a job for each list of settings, numbered from the second argument on."""
@@ -229,13 +226,14 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 def _check_same(study: Study, folder: Path, space: Mapping[str, BaseDistribution], fixed: Mapping[str, str]) -> None:
     """Raise ConfigError if the study was begun with other settings; keep them if it begins."""
-    settings = {name: value for name, value in fixed.items() if not name.startswith(NOT_SHAPING)}
+    settings = {name: value for name, value in fixed.items() if is_shaping(name)}
     wanted = {**settings, **{name: str(values) for name, values in space.items()}}
     begun = study.user_attrs.get("settings")
     if begun is None:
         study.set_user_attr("settings", wanted)
         return
-    different = sorted(name for name in begun.keys() | wanted.keys() if begun.get(name) != wanted.get(name))
+    names = filter(is_shaping, begun.keys() | wanted.keys())
+    different = sorted(name for name in names if begun.get(name) != wanted.get(name))
     if different:
         raise ConfigError(
             f"the study in {folder} was begun with another {', '.join(different)}; choose another hydra.sweep.dir"

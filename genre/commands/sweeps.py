@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import shlex
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from genre.commands.arguments import override_name
 from genre.evaluation.files import file_name
 
 if TYPE_CHECKING:
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 NOT_SHAPING = (
     "hydra",
+    "launcher",
     "resume",
     "report",
     "debug",
@@ -32,7 +35,7 @@ NOT_SHAPING = (
     "data.in_memory",
     "search.jobs",
 )
-"""Settings that may change between two multiruns into one folder without being other settings."""
+"""Settings, or groups of them, that may change between two multiruns into one folder without being other settings."""
 
 
 class SweepReport(Callback):
@@ -55,20 +58,26 @@ class SweepReport(Callback):
 
         If that fails the command ends before any job, which Hydra would only warn of.
         """
-        from genre.commands.entry import end_with
+        from genre.commands.entry import end_with, if_interrupted
 
         try:
+            if_interrupted(_how_to_go_on(config))
             self._start(config)
         except Exception as error:
             end_with(error)
 
     def _start(self, config: DictConfig) -> None:
-        self._earlier = _failures_below(Path(str(config.hydra.sweep.dir)))
+        from genre.commands.command_file import keep_multirun_command
+        from genre.evaluation.pages import COMMAND_FILE
+
+        folder = Path(str(config.hydra.sweep.dir))
+        self._earlier = _failures_below(folder)
         given = [str(override) for override in config.hydra.overrides.hydra]
-        if any(override.startswith("hydra.sweep.subdir=") for override in given):
-            return
-        with read_write(config), open_dict(config):
-            config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir='{self.subdir(config)}'"]
+        if not any(override.startswith("hydra.sweep.subdir=") for override in given):
+            with read_write(config), open_dict(config):
+                config.hydra.overrides.hydra = [*given, f"hydra.sweep.subdir='{self.subdir(config)}'"]
+        if not (folder / COMMAND_FILE).is_file():  # that of an earlier multirun stays until this one is done
+            keep_multirun_command(folder, config)
 
     def subdir(self, config: DictConfig) -> str:
         """Return the name of the jobs' folders, with interpolations."""
@@ -92,6 +101,7 @@ class SweepReport(Callback):
             fail_with(error)
 
     def _end(self, config: DictConfig) -> None:
+        from genre.commands.command_file import keep_multirun_command
         from genre.commands.entry import fail_with
 
         folder = Path(str(config.hydra.sweep.dir))
@@ -101,6 +111,7 @@ class SweepReport(Callback):
         if new:
             fail_with(_failed_jobs(new), for_jobs=True)  # what there is to say if there comes no table
         runs = self.report(folder, failed)
+        keep_multirun_command(folder, config)
         self._write_page(config, folder, runs, failed)
         if new:
             fail_with(_failed_jobs(new, folder, len(failed) + len(runs)), for_jobs=True)
@@ -112,7 +123,7 @@ class SweepReport(Callback):
         from genre.commands.page import write_sweep_page
 
         if config.get("report") and (runs or failed):
-            page = write_sweep_page(folder, config, runs)
+            page = write_sweep_page(folder, runs)
             console.print(f"written to {page}", markup=False)
 
     def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
@@ -136,6 +147,14 @@ class SweepReport(Callback):
         files += write_protocol_pictures(folder, standings)
         console.print(f"written to {', '.join(map(str, [files[0], *(file.name for file in files[1:])]))}", markup=False)
         return runs
+
+
+def _how_to_go_on(config: DictConfig) -> str:
+    """Return what there is to say if a multirun is interrupted."""
+    settings = shlex.quote(f"hydra.sweep.dir={config.hydra.sweep.dir}")
+    if "resume" not in config:
+        return f"interrupted: the same command with {settings} goes on and repeats no finished run"
+    return f"interrupted: the same command with {settings} resume=true goes on and repeats no finished epoch"
 
 
 def failed_run(folder: Path, file: Path) -> FailedRun:
@@ -200,6 +219,15 @@ def job_folder(subdir: str, swept: Sequence[str], groups: set[str]) -> list[str]
         elif f"${{{name}}}" not in subdir:
             parts.append(f"{name.rpartition('.')[2]}${{{name}}}")
     return parts
+
+
+def is_shaping(setting: str) -> bool:
+    """Say whether a setting of the command line is another one in another multirun into the same folder.
+
+    >>> is_shaping("+data.jobs"), is_shaping("prepare.backend"), is_shaping("reporting")
+    (False, False, True)
+    """
+    return not any(f"{override_name(setting)}.".startswith(f"{name}.") for name in NOT_SHAPING)
 
 
 def common_settings(config: DictConfig) -> str:

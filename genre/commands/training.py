@@ -19,6 +19,7 @@ from pytorch_lightning import seed_everything
 
 import genre
 from genre.commands import tensorboard
+from genre.commands.arguments import override_name
 from genre.commands.build import (
     build_datamodule,
     build_model,
@@ -28,10 +29,11 @@ from genre.commands.build import (
     monitor_mode,
     tracks_hash,
 )
-from genre.commands.callbacks import AsConfigured, History
+from genre.commands.callbacks import AsConfigured, History, after_training, write_checkpoint
+from genre.commands.command_file import keep_command
 from genre.commands.console import console, fall_silent, preparation_bar, say
 from genre.commands.distributed import check_processes, gathered, is_first_process, job_processes
-from genre.commands.evaluating import check_as_trained, keep_data_settings, override_name, told_of
+from genre.commands.evaluating import check_as_trained, keep_data_settings, told_of
 from genre.commands.lineage import (
     Provenance,
     check_unknown,
@@ -40,11 +42,18 @@ from genre.commands.lineage import (
     known_artists,
     known_tracks,
 )
-from genre.commands.page import write_run_page
+from genre.commands.page import before_page, write_run_page
 from genre.commands.resuming import BEST, LAST, clear_for_training, own_checkpoint
-from genre.commands.runs import alone_in, check_seed, finished_run, output_folder, require_settings, tell_notices
+from genre.commands.runs import (
+    alone_in,
+    check_seed,
+    finished_run,
+    output_folder,
+    require_settings,
+    tell_if_interrupted,
+    tell_notices,
+)
 from genre.data.datamodule import GenreDataModule
-from genre.data.disk import replacing
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
 from genre.data.duplicates import write_duplicates
 from genre.data.fingerprint import digest
@@ -72,6 +81,12 @@ NOT_KEPT = (
     "prepare.address",
 )
 """Settings that a checkpoint does not remember: they say what is done, and how, but shape nothing."""
+
+BEFORE_WORK = {
+    "fit": "interrupted before training: the tracks prepared so far are kept, the same command prepares the others",
+    "test": "interrupted before the evaluation was finished: the same command begins it anew",
+}
+"""What there is to say if a run is interrupted before its own work, or within it, by mode."""
 
 WHERE = (
     "trainer",
@@ -108,6 +123,7 @@ def run(cfg: DictConfig) -> float | None:
 
 def _run_in(folder: Path, composed: Composition) -> float | None:
     cfg = composed.cfg
+    tell_if_interrupted(BEFORE_WORK[cfg.mode])
     require_settings(cfg)
     check_seed(cfg.seed)
     cfg.callbacks.monitor_mode = monitor_mode(cfg.callbacks)  # so that hash and settings say how epochs were judged
@@ -118,6 +134,8 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         datamodule = build_datamodule(cfg, progress=bar.prepared, say=say, fingerprint_progress=bar.listened)
         seed_everything(cfg.seed, workers=True, verbose=False)
         job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
+        if job.leads:
+            keep_command(folder)
         datamodule.prepare_data()
     if cfg.mode == "fit":
         done = finished_run(folder, job.config_hash, resume=cfg.resume)
@@ -288,6 +306,7 @@ class Job:
         self.model.provenance = provenance = self._provenance()
         own = own_checkpoint(self.folder, self.config_hash) if self.cfg.resume else None
         if own is not None and own.ended:
+            tell_if_interrupted(after_training(self.folder))
             self._recall_history(own.path)
             best = own.best
         else:
@@ -413,6 +432,7 @@ class Job:
         )
         facts = {"checkpoint": str(checkpoint)}
         if self.cfg.report:
+            tell_if_interrupted(before_page(self.folder))
             paths = {track.file: track.path for track in self.datamodule.tracks}
             facts["page"] = str(write_run_page(self.folder, paths, self.datamodule.clips.clip_sec))
         console.print(summary(report, facts=facts))
@@ -459,13 +479,17 @@ def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:
     """Write into a checkpoint, whole or not at all, what is known at the end of the training.
 
     That is the temperature, the history of the whole training, and where the model comes from.
+
+    Raises
+    ------
+    CheckpointError
+        If the system refuses, as on a full disk.
     """
     checkpoint = read_checkpoint(path)
     checkpoint["genre"]["provenance"] = model.provenance
     checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
     checkpoint["callbacks"][history.state_key] = history.state_dict()
-    with replacing(path) as stream:
-        torch.save(checkpoint, stream)
+    write_checkpoint(checkpoint, path)
 
 
 def _short(value: Any, longest: int = 120) -> str:

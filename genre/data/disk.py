@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from genre.errors import StoreError
 
-_FULL = (errno.ENOSPC, errno.EDQUOT)
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a disk that takes no more."""
 
 
 @contextmanager
@@ -84,7 +85,7 @@ def writing_to(store_dir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise StoreError(
                 f"the disk of {store_dir} is full; free some space or set data.store_dir to a folder on another disk, "
                 "and run again: finished tracks are kept"

@@ -2,7 +2,8 @@
 
 ``filename``, ``label`` and one column a feature. ``length`` is ignored, ``artist`` and ``split`` are used if they are
 there. Both of the published tables are read: in that of whole excerpts a row is a track (``blues.00000.wav``), in that
-of pieces of 3 s a row is a clip (``blues.00000.4.wav``), and all clips of a track stay together.
+of pieces of 3 s a row is a clip (``blues.00000.4.wav``), and all clips of a track stay together. The case of these five
+names and of a split does not matter; other names are features, as they are written.
 """
 
 from __future__ import annotations
@@ -19,9 +20,10 @@ import numpy as np
 from genre.audio.files import shown
 from genre.data.feature_set import FeatureSet
 from genre.data.fingerprint import digest
-from genre.data.protocols import SIDES, TrackTable
+from genre.data.protocols import TrackTable
 from genre.data.tracks import conflicting_labels
-from genre.errors import DataError, near_names
+from genre.data.tracks_csv import find_columns, given_split, plain
+from genre.errors import DataError
 from genre.features.handcrafted import FEATURE_NAMES
 
 REQUIRED_COLUMNS = ("filename", "label")
@@ -98,7 +100,7 @@ def _read(path: Path, where: str) -> tuple[dict[str, int], tuple[str, ...], list
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             reader = csv.reader(stream, strict=True)
-            header = [name.strip() for name in next(reader, [])]
+            names = next(reader, [])
             lines = [(reader.line_num, row) for row in reader if any(cell.strip() for cell in row)]
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not UTF-8 text: save it as CSV in UTF-8.") from error
@@ -108,18 +110,14 @@ def _read(path: Path, where: str) -> tuple[dict[str, int], tuple[str, ...], list
         raise DataError(
             f"the table {where} cannot be read ({error.strerror}): set data.csv to a table of features."
         ) from error
-    missing = [name for name in REQUIRED_COLUMNS if name not in header]
-    if missing:
-        found = ", ".join(shown(name) for name in header[:8]) or "none"
-        raise DataError(
-            f"{where} has no column {' and no column '.join(missing)} (columns found: {found}): a table of features "
-            "has filename, label and one column a feature."
-        )
+    advice = "a table of features has filename, label and one column a feature"
+    known = {place: name for name, place in find_columns(names, where, REQUIRED_COLUMNS, OTHER_COLUMNS, advice).items()}
+    header = [known.get(place, name.strip()) for place, name in enumerate(names)]
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise DataError(f"{where} has two columns named {twice[0]}: rename or remove one.")
     columns = {name: place for place, name in enumerate(header)}
-    features = [name for name in header if name and name not in (*REQUIRED_COLUMNS, *OTHER_COLUMNS)]
+    features = [name for place, name in enumerate(header) if name and place not in known]
     if not features:
         raise DataError(f"{where} has no column besides filename and label: add one column a feature.")
     if set(FEATURE_NAMES) <= set(features):
@@ -135,16 +133,13 @@ def _row(where: str, line: int, fields: list[str], columns: dict[str, int], name
     for name in REQUIRED_COLUMNS:
         if not cells[name]:
             raise DataError(f"{at} has no {name}: fill it in.")
-    split = cells.get("split") or None
-    if split is not None and split not in SIDES:
-        raise DataError(f"{at}: the split {shown(split)} is not known: {near_names(split, SIDES)}.")
     piece = _PIECE.fullmatch(cells["filename"])
     return _Row(
         track=f"{piece['track']}{piece['suffix'] or ''}" if piece else cells["filename"],
         piece=int(piece["piece"]) if piece else 0,
-        label=cells["label"],
-        artist=cells.get("artist") or None,
-        split=split,
+        label=plain(cells["label"]),
+        artist=plain(cells.get("artist", "")) or None,
+        split=given_split(plain(cells.get("split", "")), at),
         values=tuple(_number(cells[name], name, at) for name in names),
     )
 

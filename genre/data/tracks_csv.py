@@ -7,7 +7,7 @@ import os
 import posixpath
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,9 @@ FILE_NAME = "tracks.csv"
 REQUIRED_COLUMNS = ("file", "label")
 OPTIONAL_COLUMNS = ("artist", "split")
 SPLITS = ("train", "val", "test")
+MOST_SHOWN = 8
+"""Columns that an error lists."""
+
 _SPLIT_SYNONYMS = {"valid": "val", "validation": "val"}
 
 
@@ -62,7 +65,10 @@ def _records(path: Path, where: str) -> Iterator[tuple[int, dict[str, str]]]:
                 if not any(value.strip() for value in values):
                     continue
                 if columns is None:
-                    columns, n_columns = _columns(values, where), len(values)
+                    columns = find_columns(
+                        values, where, REQUIRED_COLUMNS, OPTIONAL_COLUMNS, "the header must be file,label"
+                    )
+                    n_columns = len(values)
                     continue
                 if any(value.strip() for value in values[n_columns:]):
                     raise DataError(
@@ -78,32 +84,53 @@ def _records(path: Path, where: str) -> Iterator[tuple[int, dict[str, str]]]:
         raise DataError(f"{where} cannot be read ({error.strerror}): check the file and its permissions.") from error
 
 
-def _columns(header: list[str], where: str) -> dict[str, int]:
-    """Return the position of each known column."""
+def find_columns(
+    header: Sequence[str], where: str, required: Sequence[str], optional: Sequence[str], advice: str
+) -> dict[str, int]:
+    """Return the position of each known column of a table, whatever the case of its name.
+
+    Parameters
+    ----------
+    header
+        The names of all columns.
+    where
+        What the table is called in errors.
+    required, optional
+        The known names, in lower case.
+    advice
+        What the header has to be.
+
+    Raises
+    ------
+    DataError
+        If a required column is not there, or a known one is there twice.
+    """
     names = [name.strip().casefold() for name in header]
-    columns = {name: names.index(name) for name in (*REQUIRED_COLUMNS, *OPTIONAL_COLUMNS) if name in names}
+    columns = {name: names.index(name) for name in (*required, *optional) if name in names}
     for name in columns:
         if names.count(name) > 1:
             raise DataError(f"{where} has two columns named {name}: rename or remove one.")
-    missing = [name for name in REQUIRED_COLUMNS if name not in columns]
+    missing = [name for name in required if name not in columns]
     if missing:
-        found = ", ".join(shown(name) for name in header)
-        advice = "separate the columns with commas" if re.search("[;\t]", found) else "the header must be file,label"
-        raise DataError(f"{where} has no column {' and no column '.join(missing)} (columns found: {found}): {advice}.")
+        found = ", ".join([*(shown(name) for name in header[:MOST_SHOWN]), *(["..."] * (len(header) > MOST_SHOWN))])
+        advice = "separate the columns with commas" if re.search("[;\t]", "".join(header)) else advice
+        absent = " and no column ".join(missing)
+        raise DataError(f"{where} has no column {absent} (columns found: {found or 'none'}): {advice}.")
     return columns
 
 
 def _row(line: int, fields: dict[str, str], at: str) -> Row:
-    file, label = fields["file"], _plain(fields["label"])
+    file, label = fields["file"], plain(fields["label"])
     if not file.strip():
         raise DataError(f"{at} names no file: fill in the column file.")
     if not label:
         raise DataError(f"{at} gives {shown(file)} no label: fill in the column label.")
-    artist, split = _plain(fields.get("artist", "")), _plain(fields.get("split", ""))
-    return Row(line, _relative(file, at), label, artist or None, _split(split, at))
+    artist, split = plain(fields.get("artist", "")), plain(fields.get("split", ""))
+    return Row(line, _relative(file, at), label, artist or None, given_split(split, at))
 
 
-def _plain(value: str) -> str:
+def plain(value: str) -> str:
+    """Return a word of a table without blanks round it, and with each letter that has an accent as one character."""
     return unicodedata.normalize("NFC", value.strip())
 
 
@@ -116,7 +143,14 @@ def _relative(file: str, at: str) -> str:
     return relative
 
 
-def _split(value: str, at: str) -> str | None:
+def given_split(value: str, at: str) -> str | None:
+    """Return the side that a word means, in any case; ``None`` if there is no word.
+
+    Raises
+    ------
+    DataError
+        If the word is unknown; ``at`` says where it stands.
+    """
     split = _SPLIT_SYNONYMS.get(value.casefold(), value.casefold())
     if split and split not in SPLITS:
         raise DataError(f"{at}: the split {shown(value)} is not known: {near_names(value, SPLITS)}.")

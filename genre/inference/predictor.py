@@ -21,6 +21,9 @@ from genre.models.registry import file_of_run, is_classical, load_model
 if TYPE_CHECKING:
     from genre.classical.model import ClassicalModel
 
+LENIENT = ("repeat", "pad", "drop")
+"""What becomes of a track that is shorter than a clip: of several models the rule that comes first holds."""
+
 
 class Predictor(ABC):
     """A trained model.
@@ -124,6 +127,9 @@ class ClassicalPredictor(Predictor):
 class Ensemble(Predictor):
     """The mean of several models' probabilities.
 
+    Tracks are cut as the member with the smallest hop was trained on, and too short ones are left out only if all
+    members were trained without them: the order of the members does not matter.
+
     Parameters
     ----------
     members
@@ -139,8 +145,7 @@ class Ensemble(Predictor):
         first = members[0]
         self.members = tuple(members)
         self.name = " + ".join(member.name for member in members)
-        self.labels = first.labels
-        self.clips = first.clips
+        self.labels = tuple(sorted(first.labels))
         self.needs = first.needs
         for number, member in enumerate(members[1:], start=2):
             if sorted(member.labels) != sorted(first.labels):
@@ -155,6 +160,7 @@ class Ensemble(Predictor):
                     f"{_clip_text(member.clips)}), so they cannot be averaged; take models of the same clips"
                 )
             self.needs = self.needs | member.needs
+        self.clips = _common_clips([member.clips for member in members])
         self._columns = [[member.labels.index(label) for label in self.labels] for member in members]
 
     def judge(self, inputs: ClipInputs) -> NDArray[np.float64]:
@@ -192,6 +198,16 @@ def _load(path: Path) -> Predictor:
     if path.suffix == SUFFIX or is_classical(path):
         return ClassicalPredictor(load_classical(path))
     return DeepPredictor(load_model(path))
+
+
+def _common_clips(specs: Sequence[ClipSpec]) -> ClipSpec:
+    """Return how tracks are cut for several models whose clips are equally long."""
+    return ClipSpec(
+        clip_sec=min(spec.clip_sec for spec in specs),
+        hop_sec=min(spec.clip_sec if spec.hop_sec is None else spec.hop_sec for spec in specs),
+        short=min((spec.short for spec in specs), key=LENIENT.index),
+        sample_rate=specs[0].sample_rate,
+    )
 
 
 def _clip_text(clips: ClipSpec) -> str:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import functools
 import logging
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 from running import run_entry_point
+
+from genre.commands.callbacks import StepSeed
 
 
 @dataclass(frozen=True)
@@ -52,6 +56,30 @@ def run_command(
 def train(run_command: Command) -> Command:
     """``train("name=value", ...)`` runs train.py with these arguments."""
     return functools.partial(run_command, "train")
+
+
+@pytest.fixture
+def interrupted_at(train, monkeypatch: pytest.MonkeyPatch) -> Iterator[Command]:
+    """``interrupted_at(step, "name=value", ...)`` runs train.py and presses Ctrl-C as a step of the training begins."""
+    handler = signal.getsignal(signal.SIGINT)
+    seed = StepSeed.on_train_batch_start
+
+    def run(step: int, *arguments: str) -> Result:
+        def press(self: StepSeed, trainer: Any, *args: Any) -> None:
+            if trainer.global_step == step:
+                raise KeyboardInterrupt
+            seed(self, trainer, *args)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(StepSeed, "on_train_batch_start", press)
+            result = train(*arguments)
+        signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones, for it exits
+        assert result.status == 1
+        assert "Traceback" not in result.out + result.err
+        return result
+
+    yield run
+    signal.signal(signal.SIGINT, handler)
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,9 @@ from small_music import tone
 
 from genre.audio.blocks import AudioBlocks
 from genre.errors import AudioError, DataError, DeviceError
+
+if TYPE_CHECKING:
+    from genre.inference.files import FilePrediction
 
 ROOT = Path(__file__).parent.parent.parent
 LABELS = ["high", "low", "middle"]
@@ -452,6 +456,39 @@ def test_a_stream_that_breaks_off_is_kept_and_is_an_error(
     assert "kept in live" in result.err
     last = result.err.splitlines()[-1]
     assert last == "error: song.wav cannot be decoded further; what was heard until then is kept"
+
+
+@pytest.mark.parametrize("form", ["json", "table"])
+def test_interrupted_among_files_it_says_how_many_were_heard_and_shows_their_answers(
+    form: str, infer, ckpt: str, music: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from genre.commands import heard_files
+
+    begun = []
+    hear = heard_files.predict_file
+
+    def interrupted_at_the_third(file: Path, *args: Any, **settings: Any) -> FilePrediction:
+        begun.append(file)
+        if len(begun) == 3:
+            raise KeyboardInterrupt
+        return hear(file, *args, **settings)
+
+    monkeypatch.setattr(heard_files, "predict_file", interrupted_at_the_third)
+    result = infer(ckpt, str(music), f"format={form}")
+    assert result.status == 1
+    assert result.err.strip() == "interrupted: 2 of 12 files were heard"
+    assert [file.name in result.out for file in begun] == [True, True, False]
+
+
+def test_interrupted_before_any_file_it_only_says_so(
+    infer, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("genre.inference.predictor.load_predictor", interrupt)
+    result = infer(f"ckpt={tmp_path}", str(music))
+    assert (result.status, result.out, result.err) == (1, "", "\ninterrupted\n")
 
 
 def test_interrupt_ends_listening_with_a_summary(ckpt: str, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,7 @@ import torch
 from filelock import FileLock
 from running import killed
 
-from genre.commands.callbacks import StepSeed, TellInterrupted
+from genre.commands.callbacks import TellInterrupted
 from genre.commands.training import whole_epochs
 from genre.models.base import GenreModule
 
@@ -69,30 +68,6 @@ def test_a_killed_sweep_loses_at_most_an_epoch_and_ends_as_one_that_was_not(trai
     assert row["runs"] == "2"
 
 
-@pytest.fixture
-def interrupted_at(train, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Result]]:
-    """``interrupted_at(step, "name=value", ...)`` runs train.py and presses Ctrl-C as a step of the training begins."""
-    handler = signal.getsignal(signal.SIGINT)
-    seed = StepSeed.on_train_batch_start
-
-    def run(step: int, *arguments: str) -> Result:
-        def press(self: StepSeed, trainer: Any, *args: Any) -> None:
-            if trainer.global_step == step:
-                raise KeyboardInterrupt
-            seed(self, trainer, *args)
-
-        with monkeypatch.context() as patch:
-            patch.setattr(StepSeed, "on_train_batch_start", press)
-            result = train(*arguments)
-        signal.signal(signal.SIGINT, handler)  # Lightning ignores further ones, for it exits
-        assert result.status == 1
-        assert "Traceback" not in result.out + result.err
-        return result
-
-    yield run
-    signal.signal(signal.SIGINT, handler)
-
-
 STEPS = 3  # an epoch of SMALL
 
 
@@ -103,9 +78,9 @@ def test_interrupted_in_the_first_epoch_a_run_keeps_nothing_and_says_so(
     run = tmp_path / "run"
     result = interrupted_at(STEPS - 1, *common, f"hydra.run.dir={run}")
     assert (
-        "interrupted before the first epoch was finished: nothing is kept, the same command begins anew" in result.out
+        "interrupted before the first epoch was finished: nothing is kept, the same command begins anew" in result.err
     )
-    assert "ckpt=" not in result.out
+    assert "ckpt=" not in result.err
     assert not list(run.glob("*.ckpt"))
 
 
@@ -117,12 +92,12 @@ def test_a_run_interrupted_in_a_later_epoch_goes_on_as_if_it_had_not_been(
     whole, broken, again, rest = (tmp_path / name for name in ("whole", "broken", "again", "rest"))
     assert train(*common, f"hydra.run.dir={whole}").status == 0
     result = interrupted_at(2 * STEPS - 1, *common, f"hydra.run.dir={broken}")
-    assert f"interrupted: continue with python train.py ckpt={broken / 'last.ckpt'}" in result.out
+    assert f"interrupted: continue with python train.py ckpt={broken / 'last.ckpt'}" in result.err
     assert whole_epochs(torch.load(broken / "last.ckpt", weights_only=True)) == 1
 
     on = (f"ckpt={broken / 'last.ckpt'}", "logger=none")
     result = interrupted_at(2 * STEPS - 1, *on, f"hydra.run.dir={again}")
-    assert f"interrupted before another epoch was finished: begin again with ckpt={broken / 'last.ckpt'}" in result.out
+    assert f"interrupted before another epoch was finished: begin again with ckpt={broken / 'last.ckpt'}" in result.err
     result = train(*on, f"hydra.run.dir={rest}")
     assert result.status == 0, result.err
     assert "resuming" not in result.err
@@ -143,13 +118,14 @@ def test_a_run_interrupted_after_training_is_only_evaluated(
     signal.signal(signal.SIGINT, handler)
     assert result.status == 1
     said = f"interrupted after training: the same command with hydra.run.dir={run} resume=true only evaluates"
-    assert said in " ".join(result.out.split())
+    assert told(result) == said
+    assert said in (run / "run.log").read_text()
     result = train(*common, f"hydra.run.dir={run}", "resume=true")
     assert result.status == 0, result.err
     assert "run: trained to the end earlier" in result.out
 
 
-def interrupt(*args: object) -> None:
+def interrupt(*args: object, **settings: object) -> None:
     """Press Ctrl-C."""
     raise KeyboardInterrupt
 
@@ -158,9 +134,53 @@ def test_an_interrupted_multirun_says_how_to_go_on(interrupted_at, music: Path, 
     sweep = tmp_path / "sweep"
     common = ("data=folder", f"data.root={music}", *SMALL, "logger=none")
     result = interrupted_at(STEPS + 1, "-m", "seed=0,1", *common, f"hydra.sweep.dir={sweep}")
-    said = " ".join(result.out.split())
-    assert f"interrupted: the same command with hydra.sweep.dir={sweep} resume=true goes on and repeats nothing" in said
-    assert "ckpt=" not in said
+    settings = f"hydra.sweep.dir={sweep} resume=true"
+    assert told(result) == f"interrupted: the same command with {settings} goes on and repeats no finished epoch"
+
+
+def told(result: Result) -> str:
+    """The one line about an interrupt."""
+    assert result.status == 1
+    lines = [line for line in (result.out + result.err).splitlines() if "interrupted" in line]
+    assert len(lines) == 1, lines
+    return lines[0]
+
+
+def test_a_command_interrupted_before_its_work_says_what_is_kept(
+    run_command, monkeypatch: pytest.MonkeyPatch, music: Path, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("genre.commands.training.build_datamodule", interrupt)
+    monkeypatch.setattr("genre.commands.classical.load_features", interrupt)
+    given = ("data=folder", f"data.root={music}", f"hydra.run.dir={tmp_path / 'run'}")
+    sentences = {
+        "train": "interrupted before training: the tracks prepared so far are kept, the same command prepares the "
+        "others",
+        "sweep_classical": "interrupted before the model was evaluated: the features computed so far are kept, the "
+        "same command computes the others and searches anew",
+    }
+    for command, sentence in sentences.items():
+        assert told(run_command(command, *given)) == sentence
+    several = run_command("sweep_classical", "-m", "seed=0,1", *given[:2], "hydra.sweep.dir=two words")
+    assert told(several) == (
+        "interrupted: the same command with 'hydra.sweep.dir=two words' goes on and repeats no finished run"
+    )
+
+
+def test_an_interrupted_evaluation_says_that_it_begins_anew(
+    train, monkeypatch: pytest.MonkeyPatch, music: Path, tmp_path: Path
+) -> None:
+    common = ("data=folder", f"data.root={music}", *SMALL, "logger=none", "trainer.max_epochs=1")
+    run = tmp_path / "run"
+    handler = signal.getsignal(signal.SIGINT)
+    with monkeypatch.context() as patch:
+        patch.setattr("genre.commands.training.write_run_page", interrupt)
+        result = train(*common, f"hydra.run.dir={run}")
+    assert told(result) == f"interrupted while the page was written: all other results are in {run}"
+    assert (run / "metrics.json").is_file()
+    monkeypatch.setattr(GenreModule, "predict_step", interrupt)
+    result = train("mode=test", f"ckpt={run}", f"hydra.run.dir={tmp_path / 'test'}")
+    signal.signal(signal.SIGINT, handler)
+    assert told(result) == "interrupted before the evaluation was finished: the same command begins it anew"
 
 
 def test_a_checkpoint_from_within_an_epoch_is_not_continued(

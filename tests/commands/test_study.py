@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ optuna = pytest.importorskip("optuna", reason="optuna is not installed: pip inst
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 
 from genre.commands.study import PRUNED_AT, STUDY_FILE, open_study, search_space  # noqa: E402
+from genre.commands.sweeps import is_shaping  # noqa: E402
 
 SMALL = (
     "data.clip_sec=1",
@@ -129,6 +131,33 @@ def test_a_search_that_is_killed_goes_on_where_it_was(train, music: Path) -> Non
     assert {path.name for path in folder.glob("trial?")} == {"trial0", "trial1", "trial4"}
     assert OmegaConf.load(folder / "best.yaml").trial == 2
     assert {"parallel_coordinate.png", "importance.png", "leaderboard.csv"} <= {path.name for path in folder.iterdir()}
+
+
+def test_an_interrupted_search_goes_on_with_the_settings_it_names(interrupted_at, train, music: Path) -> None:
+    command = (
+        "hparams_search=mini_vgg",
+        "hydra.sweeper.n_trials=1",
+        "optimizer.learning_rate=tag(log,interval(1.0e-4,1.0e-2))",
+        "data=folder",
+        f"data.root={music}",
+        *SMALL,
+    )
+    result = interrupted_at(4, *command, "hydra.sweep.dir=search")  # in the second epoch of the first trial
+    (named,) = re.findall(r"the same command with (.*) goes on and repeats no finished epoch", result.err)
+    assert named == "hydra.sweep.dir=search resume=true"
+    again = train(*command, *named.split())
+    assert again.status == 0, again.err
+    assert "trial0: continued after epoch 1" in again.out
+    assert [row["epochs"] for row in table(Path("search"))] == ["2"]
+
+    finished = train(*command, "hydra.sweep.dir=search", "report=false", "data.jobs=1")
+    assert finished.status == 0, finished.err
+
+
+def test_a_setting_is_known_by_its_whole_name() -> None:
+    alike = ("resume", "report", "search.jobs", "logger", "+logger.more", "prepare.backend", "launcher", "debug")
+    other = ("reports", "data.jobs_more", "data", "data.hop_sec", "loggers.more", "seed")
+    assert [name for name in (*alike, *other) if is_shaping(name)] == list(other)
 
 
 def test_values_of_a_setting_become_what_is_drawn_from() -> None:

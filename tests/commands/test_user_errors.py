@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import resource
 import signal
 import subprocess
 import sys
 import time
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from genre.commands import training
+from genre.commands.callbacks import History
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -302,6 +309,73 @@ def test_unwritable_store(fails, music: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     sentence = fails("data=folder", f"data.root={music}", f"data.store_dir={tmp_path / 'file' / 'stores'}")
     assert "data.store_dir" in sentence
+
+
+@pytest.mark.parametrize("at", ["the second epoch", "the end"])
+def test_a_disk_that_is_full_is_one_sentence_and_spares_the_checkpoints(
+    at: str, train, monkeypatch: pytest.MonkeyPatch, music: Path, tmp_path: Path
+) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    keep, fit = History.on_train_epoch_end, training.fit_temperature
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))  # the system refuses what is larger
+
+    def fill_in_epoch(self: History, trainer: Any, *args: Any) -> None:
+        keep(self, trainer, *args)
+        if trainer.current_epoch == 1:
+            fill()
+
+    def fill_at_end(*args: Any) -> float:
+        fill()
+        return fit(*args)
+
+    run = tmp_path / "run"
+    common = ("data=folder", f"data.root={music}", *SMALL, "trainer.max_epochs=2", f"hydra.run.dir={run}")
+    with monkeypatch.context() as patch:
+        if at == "the end":
+            patch.setattr(training, "fit_temperature", fill_at_end)
+        else:
+            patch.setattr(History, "on_train_epoch_end", fill_in_epoch)
+        try:
+            result = train(*common)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert result.status == 1, result.out
+    (line,) = [line for line in result.err.splitlines() if line.strip()]
+    assert re.fullmatch(
+        rf"error: cannot write {run}/(best|last)\.ckpt \(File too large\): free some space and go on with "
+        rf"hydra\.run\.dir={run} resume=true, or choose another hydra\.run\.dir",
+        line,
+    )
+    epochs = 1 if at == "the second epoch" else 2
+    assert torch.load(run / "last.ckpt", weights_only=True)["epoch"] == epochs - 1
+    assert sorted(path.name for path in run.iterdir() if ".ckpt" in path.name) == ["best.ckpt", "last.ckpt"]
+    again = train(*common, "resume=true")
+    assert again.status == 0, again.err
+    assert f"run: {'continued after epoch 1' if epochs == 1 else 'trained to the end earlier'}" in again.out
+
+
+def test_a_full_disk_of_which_the_system_names_no_file_is_told_with_the_folder(
+    train, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def full(*args: Any, **settings: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(training, "build_datamodule", full)
+    remedy = "(No space left on device); free some space or choose another"
+    for folder, setting, flags in (("run", "hydra.run.dir", ()), ("sweep", "hydra.sweep.dir", ("-m", "seed=0"))):
+        result = train(*flags, f"{setting}={tmp_path / folder}")
+        assert result.status == 1
+        assert f"a disk is full, most likely that of {tmp_path / folder} {remedy} {setting}" in result.err
+        assert "Traceback" not in result.out + result.err
+        for log in tmp_path.rglob("run.log"):
+            assert "Traceback" not in log.read_text()
+    monkeypatch.setattr("hydra.core.utils._save_config", full)  # which Hydra does before the task begins
+    result = train(f"hydra.run.dir={tmp_path / 'other'}")
+    assert result.status == 1
+    assert "most likely that of the folder this command writes into (No space left on device)" in result.err
+    assert "or choose another hydra.run.dir or hydra.sweep.dir" in result.err
 
 
 def test_debug_shows_the_traceback(train, tmp_path: Path) -> None:

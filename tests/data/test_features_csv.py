@@ -91,6 +91,42 @@ def test_artist_and_split_are_used(tmp_path: Path) -> None:
     assert features.table.split.count(None) == 1
 
 
+def test_words_are_understood_as_in_tracks_csv(tmp_path: Path) -> None:
+    splits = ["train", "Train", "val", "valid", "Validation", " TEST ", "test", ""]
+    rows = [[*row, f"artist {i // 2}", split] for i, (row, split) in enumerate(zip(tracks(), splits, strict=True))]
+    header = ["Filename", " LENGTH", "Tempo", "rms_mean", "Label", "Artist", "SPLIT"]
+    features = read_features_csv(write(tmp_path / "table.csv", rows, header))
+    assert features.names == ("Tempo", "rms_mean")
+    given = dict(
+        zip((row[0] for row in rows), ("train", "train", "val", "val", "val", "test", "test", None), strict=True)
+    )
+    assert dict(zip(features.table.names, features.table.split, strict=True)) == given
+    assert features.table.artist.count("artist 0") == 2
+
+
+def test_accents_are_one_letter_however_they_are_written(tmp_path: Path) -> None:
+    rows = tracks()
+    for number, row in enumerate(rows):
+        row[4] = ("Chor\u00f3", "Choro\u0301", "rock")[number % 3]
+    assert read_features_csv(write(tmp_path / "table.csv", rows)).labels == ("Chor\u00f3", "rock")
+
+
+def test_an_unknown_split_is_told(tmp_path: Path) -> None:
+    rows = [[*row, "tset" if i == 2 else "train"] for i, row in enumerate(tracks())]
+    with pytest.raises(DataError, match="line 4: the split tset is not known: did you mean test"):
+        read_features_csv(write(tmp_path / "table.csv", rows, [*HEADER, "split"]))
+
+
+@pytest.mark.parametrize("between", [";", "\t"])
+def test_a_table_without_commas_is_told_what_to_do(between: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("\n".join(between.join(map(str, row)) for row in [HEADER, *tracks()]))
+    with pytest.raises(
+        DataError, match=r"has no column filename and no column label .*: separate the columns with commas"
+    ):
+        read_features_csv(path)
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -122,6 +158,7 @@ def test_pieces_that_disagree_are_told(tmp_path: Path) -> None:
     [
         (["file", "length", "tempo", "rms_mean", "label"], "has no column filename"),
         (["filename", "length", "tempo", "tempo", "label"], "two columns named tempo"),
+        (["filename", "Label", "tempo", "rms_mean", "label"], "two columns named label"),
         (["filename", "length", "artist", "split", "label"], "no column besides"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -79,6 +80,31 @@ def test_ensemble_puts_labels_in_one_order(clips: np.ndarray) -> None:
     swapped = second.probabilities(clips)[:, [1, 2, 0]]
     expected = (first.probabilities(clips) + swapped) / 2
     np.testing.assert_allclose(Ensemble([first, second]).probabilities(clips), expected, atol=1e-12)
+
+
+def test_ensemble_is_the_same_in_any_order() -> None:
+    members = [
+        mini_vgg(seed=1),
+        mini_vgg(seed=2, labels=("metal", "blues", "jazz")),
+        cnn_gru(seed=3),
+    ]
+    members[0].clips = ClipSpec(1.0, None, "drop", RATE)
+    members[1].clips = ClipSpec(1.0, 0.25, "pad", RATE)
+    members[2].clips = ClipSpec(1.00001, 0.5, "repeat", RATE)
+    ensembles = [Ensemble(order) for order in itertools.permutations(members)]
+    assert {ensemble.clips for ensemble in ensembles} == {ClipSpec(1.0, 0.25, "repeat", RATE)}
+    assert {ensemble.labels for ensemble in ensembles} == {LABELS}
+    clips = ensembles[0].clips.cut(music(2.5))[0]
+    for ensemble in ensembles[1:]:
+        np.testing.assert_allclose(ensemble.probabilities(clips), ensembles[0].probabilities(clips), atol=1e-12)
+
+
+@pytest.mark.parametrize(("rules", "kept"), [(("drop", "drop"), 0), (("drop", "pad"), 1), (("pad", "drop"), 1)])
+def test_ensemble_leaves_out_short_tracks_only_if_all_members_do(rules: tuple[str, str], kept: int) -> None:
+    members = [mini_vgg(), mini_vgg()]
+    for member, short in zip(members, rules, strict=True):
+        member.clips = ClipSpec(1.0, None, short, RATE)
+    assert len(Ensemble(members).clips.cut(music(0.5))[0]) == kept
 
 
 @pytest.mark.parametrize(
