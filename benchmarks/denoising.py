@@ -202,21 +202,32 @@ def _line(outcomes: Sequence[Outcome]) -> str:
 
 
 def _write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
-    columns = (
-        "noise", "snr_db", "denoiser", "track_accuracy", "ci95_low", "ci95_high", "clip_accuracy", "difference",
-        "difference_low", "difference_high",
+    rows = []
+    for outcome in outcomes:
+        snr = "" if outcome.snr_db is None else str(outcome.snr_db)
+        rows.append([outcome.noise, snr, outcome.denoiser, *figures(outcome.metrics, outcome.difference)])
+    write_table(path, ("noise", "snr_db", "denoiser", *FIGURES), rows)
+
+
+FIGURES = (
+    "track_accuracy", "ci95_low", "ci95_high", "clip_accuracy", "difference", "difference_low", "difference_high",
+)  # fmt: skip
+
+
+def figures(metrics: Metrics, difference: Difference) -> list[str]:
+    """Return how right a model is in a condition, and how much more or less than without it, as :data:`FIGURES`."""
+    values = (
+        metrics.track_accuracy, *metrics.track_accuracy_ci95, metrics.clip_accuracy, difference.difference,
+        *difference.ci95,
     )  # fmt: skip
+    return [f"{value:.4f}" for value in values]
+
+
+def write_table(path: Path, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a CSV file."""
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator=os.linesep)
-        writer.writerow(columns)
-        for outcome in outcomes:
-            metrics, difference = outcome.metrics, outcome.difference
-            figures = (
-                metrics.track_accuracy, *metrics.track_accuracy_ci95, metrics.clip_accuracy, difference.difference,
-                *difference.ci95,
-            )  # fmt: skip
-            snr = "" if outcome.snr_db is None else outcome.snr_db
-            writer.writerow([outcome.noise, snr, outcome.denoiser, *(f"{figure:.4f}" for figure in figures)])
+        writer.writerows([columns, *rows])
 
 
 def _write_markdown(outcomes: Sequence[Outcome], path: Path, heading: str) -> None:

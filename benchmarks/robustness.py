@@ -25,8 +25,6 @@ artists where ``artists.csv`` says who they are, else over tracks.
 from __future__ import annotations
 
 import argparse
-import csv
-import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -38,7 +36,7 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from denoising import fan, hiss, hum
+from denoising import FIGURES, fan, figures, hiss, hum, write_table
 
 from genre.audio.damage import coded, in_a_room, noisy, room_response
 from genre.audio.decode import load, resample
@@ -141,7 +139,8 @@ def main() -> None:
         f"{arguments.seed}"
     )
     arguments.out.mkdir(parents=True, exist_ok=True)
-    _write_csv(outcomes, arguments.out / "robustness.csv")
+    rows = [[outcome.condition, *figures(outcome.metrics, outcome.difference)] for outcome in outcomes]
+    write_table(arguments.out / "robustness.csv", ("condition", *FIGURES), rows)
     text = _markdown(outcomes, heading)
     (arguments.out / "robustness.md").write_text(text, encoding="utf-8")
     print(f"\n{text}\nwritten: robustness.csv and .md in {arguments.out}")
@@ -211,23 +210,6 @@ def _compared(tables: dict[str, Predictions], artist: dict[str, str]) -> list[Ou
         Outcome(name, evaluate(table, artist=known), paired_bootstrap(table, tables[UNCHANGED], artist=known))
         for name, table in tables.items()
     ]
-
-
-def _write_csv(outcomes: Sequence[Outcome], path: Path) -> None:
-    columns = (
-        "condition", "track_accuracy", "ci95_low", "ci95_high", "clip_accuracy", "difference", "difference_low",
-        "difference_high",
-    )  # fmt: skip
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.writer(stream, lineterminator=os.linesep)
-        writer.writerow(columns)
-        for outcome in outcomes:
-            metrics, difference = outcome.metrics, outcome.difference
-            figures = (
-                metrics.track_accuracy, *metrics.track_accuracy_ci95, metrics.clip_accuracy, difference.difference,
-                *difference.ci95,
-            )  # fmt: skip
-            writer.writerow([outcome.condition, *(f"{figure:.4f}" for figure in figures)])
 
 
 def _markdown(outcomes: Sequence[Outcome], heading: str) -> str:
