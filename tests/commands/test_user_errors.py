@@ -106,7 +106,7 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("model=mini_vg", "did you mean mini_vgg?"),
         ("data=gtzn", "did you mean gtzan?"),
         ("protocol=artst", "did you mean artist?"),
-        ("frontend=logmell", "did you mean logmel?"),
+        ("frontend=logmell", "did you mean logmel or logmel_relative?"),
         ("data.clip_secs=3", "did you mean data.clip_sec"),
         ("trainer.max_epoch=3", "did you mean trainer.max_epochs"),
         ("modl=mini_vgg", "did you mean"),
@@ -190,6 +190,7 @@ def test_changes_by_decibels_of_pictures_that_are_not_in_decibels(fails) -> None
     off = "augment.gain_db=0 augment.tilt_db=0 augment.equalizer_db=0 augment.lowpass=0 augment.noise=0"
     assert f"set {off}, or choose frontend=logmel" in sentence
     assert "set augment.tilt_db=0, or" in fails("experiment=seed_v7", "augment.tilt_db=1.5")
+    assert "would drown the spectrograms of frontend=stft512" in fails("experiment=recommended", "frontend=stft512")
     assert "set augment.lowpass=0 augment.noise=0, or" in fails(
         "frontend=stft512", "augment.lowpass=0.3", "augment.noise=0.5"
     )
