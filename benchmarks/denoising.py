@@ -74,7 +74,7 @@ def main() -> None:
     truth = Predictions.read_csv(of_truth)
     artist = read_artists(of_truth.with_name(ARTISTS_FILE)).get("test")
     label_of = dict(zip(truth.track, (truth.labels[label] for label in truth.label), strict=True))
-    tracks = sorted(label_of)[: arguments.tracks]
+    tracks = np.random.default_rng(arguments.seed).permutation(sorted(label_of)).tolist()[: arguments.tracks]
     began = time.perf_counter()
     outcomes: list[Outcome] = []
     for noise, snr in _conditions():
@@ -104,7 +104,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ckpt", type=Path, nargs="+", required=True, help="model; several are averaged")
     parser.add_argument("--root", type=Path, required=True, help="folder of the data set the run was trained on")
     parser.add_argument("--predictions", type=Path, help="table that names the tracks (default: beside the checkpoint)")
-    parser.add_argument("--tracks", type=int, help="only so many of them")
+    parser.add_argument("--tracks", type=int, help="only so many of them, drawn at random")
     parser.add_argument("--denoisers", nargs="+", default=list(DENOISERS), choices=DENOISERS, help="(default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the noise (default: %(default)s)")
     parser.add_argument("--out", type=Path, default=Path("runs/benchmarks"), help="folder (default: %(default)s)")

@@ -38,8 +38,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from denoising import FIGURES, fan, figures, hiss, hum, write_table
 
-from genre.audio.damage import coded, in_a_room, noisy, room_response
-from genre.audio.decode import load, resample
+from genre.audio.damage import at_lower_rate, coded, in_a_room, noisy, room_response
+from genre.audio.decode import load
 from genre.evaluation.metrics import Difference, Metrics, evaluate, paired_bootstrap
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.resampling import ARTISTS_FILE, read_artists
@@ -56,11 +56,7 @@ ROOM_RT60_SEC, ROOM_DIRECT_DB = 0.4, 3.0
 
 
 def _at_rate(rate: int) -> Change:
-    def change(samples: Samples, sample_rate: int, random: np.random.Generator) -> Samples:
-        there_and_back = resample(resample(samples, sample_rate, rate), rate, sample_rate)[: len(samples)]
-        return np.pad(there_and_back, (0, len(samples) - len(there_and_back)))
-
-    return change
+    return lambda samples, sample_rate, random: at_lower_rate(samples, sample_rate, rate)
 
 
 def _coded(codec: str) -> Change:
