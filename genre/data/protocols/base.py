@@ -81,7 +81,7 @@ class Protocol(ABC):
         by_name = table.take(order)
         self._require_classes(by_name)
         sides, notices = self._sides_to_test(by_name) if only_test else self._sides(by_name)
-        if self.train_share < 1:
+        if self.train_share < 1 and (sides == TRAIN).any():
             thinned = thin_training(by_name, sides, self.train_share, getattr(self, "seed", 0))
             notices = [*notices, self._about_share(by_name, sides, thinned)]
             sides = thinned
