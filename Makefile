@@ -14,7 +14,7 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
-	@echo "installing into $(VENV): a minute or two"
+	@echo "installing into $(VENV): a minute or two, and the download"
 	@$(BIN)/$(PIP) --editable .
 	@touch $@
 
@@ -39,6 +39,7 @@ demo: $(VENV)/.installed  ## install, then train and evaluate on synthetic music
 	@echo "Open report.html in that folder: it has all figures, pictures and the hardest clips. Then:"
 	@echo "  $(BIN)/tensorboard --logdir runs"
 	@echo "  $(BIN)/python train.py data=folder data.root=/path/to/your/music"
+	@echo "  $(BIN)/python infer.py ckpt=<its folder>/best.ckpt song.mp3"
 
 test: $(VENV)/.tools  ## install what the tests need and run them all but Ray's, one process a core
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses=auto --dist=worksteal

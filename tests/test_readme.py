@@ -211,3 +211,65 @@ def test_tensorboard_is_installed() -> None:
 def test_documents_named_in_the_readme_exist() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", (ROOT / "README.md").read_text(encoding="utf-8")):
         assert (ROOT / target).exists(), target
+
+
+def python_blocks(document: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def test_python_of_the_readme_names_the_genre_of_a_file(workshop: Path) -> None:
+    [code] = python_blocks("README.md")
+    soundfile.write(workshop / "song.mp3", tone(440, 2.2), 22050)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=workshop,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=True,
+    )
+    assert re.search(r"\{'high': \S+, 'low': \S+, 'middle': \S+\}\n\[0. 1.\]", done.stdout)
+
+
+def test_a_model_of_ones_own_is_trained_and_used_as_the_document_says(
+    workshop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (ROOT / "docs" / "MODELS.md").read_text(encoding="utf-8")
+    [code], [settings] = python_blocks("docs/MODELS.md"), re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
+    [entry] = re.findall(r'a line `("MyNet": "[a-z_.]+")` in `MODELS`', text)
+    own = tmp_path / "own"
+    for part in ("genre", "conf"):
+        shutil.copytree(ROOT / part, own / part, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ("train.py", "infer.py", "pyproject.toml"):
+        shutil.copy(ROOT / file, own / file)
+    (own / "genre/models/my_net.py").write_text(code)
+    (own / "conf/model/my_net.yaml").write_text(settings)
+    registry = own / "genre/models/registry.py"
+    registry.write_text(registry.read_text().replace("MODELS = {\n", f"MODELS = {{\n    {entry},\n"))
+    monkeypatch.setenv("PYTHONPATH", str(own))
+    [line] = re.findall(r"`python (train.py model=my_net [^`]*)`", text)
+    training = [
+        *line.split(),
+        "data=folder",
+        "data.root=music",
+        "data.clip_sec=1",
+        "trainer.max_epochs=1",
+        "logger=none",
+    ]
+    for arguments in (
+        [*training, "hydra.run.dir=runs/own"],
+        ["infer.py", "ckpt=runs/own/best.ckpt", "music/high/high.0.0.wav"],
+    ):
+        done = subprocess.run(
+            [sys.executable, str(own / arguments[0]), *arguments[1:]],
+            cwd=workshop,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "GENRE_STORES": str(workshop / "stores")},
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert set(json.loads(done.stdout)["probabilities"]) == {"high", "low", "middle"}
+    from genre.models.registry import MODELS
+
+    assert "MyNet" not in MODELS
