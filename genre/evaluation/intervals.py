@@ -2,7 +2,9 @@
 
 Runs of one model are repeats over seeds, over folds or over both. Seeds that are tested on the same tracks share the
 luck of that choice of tracks, so they are no independent evidence: they are averaged first. What is left is one value a
-test side. Over several sides the interval is Student's; over the artists or tracks of a single one it is a bootstrap.
+test side. Over several sides that share no track (folds) the interval is Student's. Sides that do share tracks (other
+deals of the same collection) are no independent evidence either: every track counts once then, with the mean of all
+runs that were tested on it, and the interval is a bootstrap over artists or tracks, as it is for a single side.
 
 That folds share most of their training tracks, no such interval can see: Bengio, Y., Grandvalet, Y. (2004), "No
 unbiased estimator of the variance of k-fold cross-validation", JMLR 5.
@@ -11,7 +13,7 @@ unbiased estimator of the variance of k-fold cross-validation", JMLR 5.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,9 +29,10 @@ from genre.evaluation.resampling import ARTISTS_FILE, Units, read_artists
 class Interval(NamedTuple):
     """A 95 % interval of test track accuracy, in [0, 1], and what it is over.
 
-    ``over`` is ``"artists"`` or ``"tracks"`` (bootstrap over those of one test side, its seeds averaged track by
-    track), ``"test sides"`` (Student's t over the means of several sides), or ``"runs"`` (Student's t over runs whose
-    predictions are missing, so that no one knows which share a test side; too narrow if some do).
+    ``over`` is ``"artists"`` or ``"tracks"`` (bootstrap over those of one test side, or of several that overlap, their
+    runs averaged track by track), ``"test sides"`` (Student's t over the means of several sides that do not overlap),
+    or ``"runs"`` (Student's t over runs whose predictions are missing, so that no one knows which share a test side;
+    too narrow if some do).
     """
 
     low: float
@@ -57,7 +60,7 @@ def interval_of(runs: Sequence[RunReport]) -> Interval | None:
         sides: dict[frozenset[str], list[float]] = {}
         for file, (_, accuracy) in zip(files, tested, strict=True):
             sides.setdefault(read_tracks(file), []).append(accuracy)
-        if len(sides) > 1:
+        if len(sides) > 1 and not _overlap(sides):
             return Interval(*_student([float(np.mean(values)) for values in sides.values()]), "test sides")
         averaged = track_scores([Predictions.read_csv(file) for file in files]).correct
         units = Units.of(tuple(averaged), artists_of([run for run, _ in tested]))
@@ -76,6 +79,11 @@ def artists_of(runs: Sequence[RunReport]) -> dict[str, str]:
     """
     known = [read_artists(run.folder / ARTISTS_FILE).get("test", {}) for run in runs]
     return {track: artist for one in known for track, artist in one.items()}
+
+
+def _overlap(sides: Collection[frozenset[str]]) -> bool:
+    """Return whether a track is on more than one of these test sides."""
+    return sum(map(len, sides)) > len(frozenset().union(*sides))
 
 
 def _student(values: Sequence[float]) -> tuple[float, float]:

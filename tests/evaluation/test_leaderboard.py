@@ -112,6 +112,59 @@ def test_seeds_of_a_fold_are_one_value_of_the_interval_over_folds(tmp_path):
     assert standing.interval.high - standing.interval.low < high - low
 
 
+def deal_of(folder: Path, name: str, right: np.ndarray, chosen: np.ndarray, artist=None, **info: object) -> RunReport:
+    """A run that was tested on some of the tracks of a collection, of which it names the same ones right every time."""
+    clips = Predictions(
+        track=tuple(f"{number:03}" for number in chosen),
+        start_sec=np.zeros(len(chosen)),
+        label=np.zeros(len(chosen), int),
+        probabilities=np.where(right[chosen, None], [0.9, 0.1], [0.1, 0.9]),
+        labels=("a", "b"),
+    )
+    run = tried(folder, run_of(name, **info), clips)
+    write_artists(run.folder / "artists.csv", {"test": clips.track}, artist or {})
+    return run
+
+
+def test_a_track_of_several_deals_is_evidence_once(tmp_path):
+    rng = np.random.default_rng(0)
+    right = rng.random(60) < 0.6
+    runs = [deal_of(tmp_path, f"d{deal}", right, rng.permutation(60)[:20]) for deal in range(40)]
+    [standing] = leaderboard(runs)
+    low, high, over = standing.interval
+    assert over == "tracks"
+    assert low < right.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.6 * 0.4 / 60), rel=0.15)  # of all 60 tracks, and no more
+    assert "sides that overlap" in " ".join(markdown([standing]).split())
+
+
+def test_artists_of_several_deals_into_folds_are_evidence_once(tmp_path):
+    rng = np.random.default_rng(0)
+    right = np.repeat(rng.random(15) < 0.6, 4)
+    artist = {f"{number:03}": f"artist {number // 4}" for number in range(60)}
+    runs = []
+    for deal in range(2):
+        for fold, artists in enumerate(np.array_split(rng.permutation(15), 5)):
+            chosen = np.concatenate([np.arange(4) + 4 * number for number in artists])
+            runs.append(deal_of(tmp_path, f"d{deal}f{fold}", right, chosen, artist))
+    [first] = leaderboard(runs[:5])
+    assert first.interval.over == "test sides"
+    [both] = leaderboard(runs)
+    assert both.interval.over == "artists"
+    assert both.interval.high - both.interval.low == pytest.approx(2 * 1.96 * np.sqrt(0.6 * 0.4 / 15), rel=0.2)
+
+
+def test_the_interval_over_deals_holds_the_true_accuracy_as_often_as_it_says(tmp_path):
+    rng = np.random.default_rng(0)
+    hits = 0
+    for trial in range(50):
+        right = rng.random(60) < 0.6
+        runs = [deal_of(tmp_path, f"{trial}/{deal}", right, rng.permutation(60)[:15]) for deal in range(10)]
+        [standing] = leaderboard(runs)
+        hits += standing.interval.low <= 0.6 <= standing.interval.high
+    assert hits / 50 > 0.87
+
+
 def test_seeds_of_one_test_side_have_the_interval_over_its_tracks(tmp_path):
     rng = np.random.default_rng(0)
     hard = rng.random(100) < 0.4
