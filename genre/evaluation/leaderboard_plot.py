@@ -58,7 +58,7 @@ def leaderboard_figure(tables: Sequence[Table]) -> Figure:
     """
     longest = max(len(plain(row.name, 44)) for table in tables for row in table.rows)
     heights = [_ROW * len(table.rows) + _ABOUT + _WARNING * table.leaky for table in tables]
-    line = "mean over runs with its 95 % interval; dark: best or not told from it, light: worse beyond noise"
+    line = "mean with its 95 % interval; dark: best or not told from it, light: worse beyond noise"
     figure, body = canvas(
         6.4 + 0.075 * longest, sum(heights), "Track accuracy on test tracks", Heading("", "", leaky=False), line=line
     )

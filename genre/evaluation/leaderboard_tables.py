@@ -61,11 +61,11 @@ DIFFERENCE_COLUMNS = (
 )
 
 ON_INTERVALS = (
-    "± is the standard deviation over runs (seeds, folds). The 95 % interval is of the mean track accuracy: over test",
-    "sides (Student's t) where there are several that share no track, as folds do, the seeds of each averaged first;",
-    "else over artists or tracks (bootstrap), each track once with the mean of its runs: of the one side, or of all",
-    "sides that overlap, as several deals do. It says runs where predictions.csv is missing: seeds that share a test",
-    "side count as independent then, and it is too narrow.",
+    "± is the standard deviation over runs (seeds, folds). Track accuracy is the mean that its 95 % interval is of:",
+    "over test sides (Student's t) where there are several that share no track, as folds do, the seeds of each",
+    "averaged first; else over artists or tracks (bootstrap), each track once with the mean of its runs: of the one",
+    "side, or of all sides that overlap, as several deals do. It says runs where predictions.csv is missing: seeds",
+    "that share a test side count as independent then, and it is too narrow. All other means are over runs.",
     *textwrap.wrap(ON_RESAMPLES, 115),
 )
 """Sentences on the columns of a leaderboard, in lines."""

@@ -112,6 +112,32 @@ def test_seeds_of_a_fold_are_one_value_of_the_interval_over_folds(tmp_path):
     assert standing.interval.high - standing.interval.low < high - low
 
 
+def test_the_mean_is_of_the_same_as_its_interval_however_many_seeds_a_fold_has(tmp_path):
+    shares = {0: [5] * 12, 1: [9], 2: [9], 3: [9], 4: [8]}
+    runs = [
+        side_of(tmp_path, f"f{fold}s{seed}", np.arange(10) < right, f"fold{fold}/", seed=seed)
+        for fold, members in shares.items()
+        for seed, right in enumerate(members)
+    ]
+    even = [side_of(tmp_path, f"other{fold}", np.arange(10) < 7, f"fold{fold}/", model="other") for fold in range(5)]
+    first, second = leaderboard([*runs, *even])  # the mean over runs, 0.594, would come after 0.7
+    assert (first.model, second.model) == ("mini_vgg", "other")
+    assert first.track_accuracy.mean == pytest.approx(0.8)
+    assert first.interval.low < first.track_accuracy.mean < first.interval.high
+    assert first.track_accuracy.sd == pytest.approx(np.std([*shares[0], 9, 9, 9, 8], ddof=1) / 10)
+    assert "0.800 ± 0.169" in markdown([first])
+    write_leaderboard(tmp_path / "out", [first])
+    assert rows_of(tmp_path / "out" / "leaderboard.csv")[0]["track_accuracy"] == "0.800000"
+
+
+def test_the_mean_over_deals_counts_every_track_once(tmp_path):
+    right = np.arange(10) < 8
+    often = [deal_of(tmp_path, f"d{deal}", right, np.array([deal, 8, 9])) for deal in range(8)]
+    [standing] = leaderboard(often)
+    assert standing.track_accuracy.mean == pytest.approx(0.8)  # over runs it would be 1 / 3
+    assert standing.interval.low < 0.8 < standing.interval.high
+
+
 def deal_of(folder: Path, name: str, right: np.ndarray, chosen: np.ndarray, artist=None, **info: object) -> RunReport:
     """A run that was tested on some of the tracks of a collection, of which it names the same ones right every time."""
     clips = Predictions(
