@@ -395,7 +395,7 @@ def _write_picture(path: Path, standings: Sequence[Standing], differences: Diffe
         accuracy, interval, result = standing.track_accuracy, standing.interval, differences.from_best(standing)
         assert accuracy is not None
         assert interval is not None
-        return Row(standing.name, accuracy.mean, interval[:2], worse=result is not None and result.beyond_noise)
+        return Row(standing.name, accuracy.mean, interval[:2], worse=result is not None and result.verdict == "worse")
 
     tables = [
         Table(f"{dataset}, protocol {protocol}", leaky, list(map(row, members)))

@@ -74,6 +74,8 @@ _ON_DIFFERENCES = (
     "",
     "Beside the best: whether a model differs from the best of its table by more than the choice of test tracks can do",
     "(paired bootstrap, each track with all its seeds; p after Holm for all pairs of the table; worse if under 0.05).",
+    "It pools the tracks of all test sides, large and small, and the mean may count sides alike: where folds are of",
+    "unequal size it can turn the order of the means, and a model can be better than the one with the best mean.",
     "All pairs are in differences.csv.",
 )
 
@@ -246,11 +248,8 @@ def _verdict(standing: Standing, differences: Differences) -> str:
     result = differences.from_best(standing)
     if result is None:
         return "best" if differences.is_best(standing) else "-"
-    word = "same"
-    if result.beyond_noise:
-        word = "worse" if result.difference.difference > 0 else "better"  # folds of several sizes may turn the order
     p = f"p {result.p_holm:.2g}" if result.p_holm >= 0.001 else "p < 0.001"
-    return f"{word} ({p})"
+    return f"{result.verdict} ({p})"
 
 
 def _seeds(standing: Standing) -> str:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 from genre.errors import DataError
+from genre.evaluation import leaderboard_plot
 from genre.evaluation.leaderboard import (
     FailedRun,
     compare_standings,
@@ -23,6 +25,7 @@ from genre.evaluation.leaderboard import (
     read_runs,
     write_leaderboard,
 )
+from genre.evaluation.leaderboard_plot import Table
 from genre.evaluation.metrics import LEAK_WARNING, Metrics, evaluate
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, read_run
@@ -595,6 +598,33 @@ def test_differences_beyond_noise_are_told_from_noise(compared, tmp_path):
     assert "Holm" in text
     assert "worse (p < 0.001)" in text
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_what_is_better_than_the_best_mean_is_never_shown_as_worse(tmp_path, monkeypatch):
+    sizes = {0: (10, 10, 5), 1: (100, 40, 70)}  # tracks of a fold, and how many of them each model names right
+    runs = [
+        side_of(tmp_path, f"{model}{fold}", np.arange(n) < right, f"fold{fold}/", model=model)
+        for fold, (n, *members) in sizes.items()
+        for model, right in zip(("mean", "pooled"), members, strict=True)
+    ]
+    standings = leaderboard(runs)
+    differences = compare_standings(standings)
+    assert [standing.model for standing in standings] == ["mean", "pooled"]
+    drawn: list[Table] = []
+    monkeypatch.setattr(leaderboard_plot, "leaderboard_figure", lambda tables: drawn.extend(tables) or Figure())
+    write_leaderboard(tmp_path, standings, differences=differences)
+    assert [row["beside_best"] for row in rows_of(tmp_path / "leaderboard.csv")] == ["best", "better"]
+    assert [row.worse for row in drawn[0].rows] == [False, False]
+    text = " ".join((tmp_path / "leaderboard.md").read_text().split())
+    assert "pools the tracks of all test sides" in text
+
+
+def test_what_is_worse_beyond_noise_is_drawn_so(compared, tmp_path, monkeypatch):
+    drawn: list[Table] = []
+    monkeypatch.setattr(leaderboard_plot, "leaderboard_figure", lambda tables: drawn.extend(tables) or Figure())
+    standings = leaderboard(compared)
+    write_leaderboard(tmp_path, standings, differences=compare_standings(standings))
+    assert [[row.worse for row in table.rows] for table in drawn] == [[False, False, True], [False, False]]
 
 
 def test_a_line_without_predictions_is_compared_with_none(compared, tmp_path, capsys):
