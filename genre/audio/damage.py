@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genre.audio.decode import resample
+from genre.audio.health import LOUDEST
 from genre.errors import ConfigError
 
 Range = tuple[float, float]
@@ -41,9 +42,6 @@ HIGHEST_CUT = 0.9
 
 LARGEST_GAIN = 10.0
 """Lost level is made up for by this factor at most: what is left of a sound outside the band is not blown up."""
-
-LOUDEST = 1e3
-"""Samples beyond this are not those of sound, and are left as they are."""
 
 _BLOCK = 1 << 16  # samples encoded at a time: libsndfile's encoders put what they are given on the stack
 
@@ -139,7 +137,8 @@ class Damage:
         -------
         damaged : shape=(n,)
             Sample for sample in time with the recording, about as loud (lost level is made up for, by 20 dB at most),
-            and nowhere beyond full scale. A recording that is spared all kinds is returned as it is.
+            and nowhere beyond full scale. A recording that is spared all kinds, or too loud for sound (``LOUDEST``), is
+            returned as it is.
         """
         if samples.size == 0 or not float(np.abs(samples).max()) <= LOUDEST:
             return samples.copy()

@@ -25,6 +25,13 @@ MIN_SEC = 0.5
 SILENCE_AMPLITUDE = 1e-4
 """Half the distance between the largest and the smallest sample below which a recording counts as silent: -80 dB."""
 
+LOUDEST = 100.0
+"""Largest sample of sound, 40 dB above full scale: overs of loud music stay far below it, integers that were written as
+they are into a file of floating-point numbers far above, whose levels would hide those of all other recordings."""
+
+LARGEST_INTEGER = 2.0**31
+"""Largest sample of integers: what is beyond it was never sound."""
+
 
 class Reason(StrEnum):
     """Why a file cannot be used: the short stable codes of ``quarantine.csv``."""
@@ -36,6 +43,7 @@ class Reason(StrEnum):
     UNDECODABLE = "undecodable"
     NON_FINITE = "non_finite"
     SILENT = "silent"
+    TOO_LOUD = "too_loud"
     TOO_SHORT = "too_short"
 
 
@@ -99,9 +107,9 @@ def check(recording: Recording, *, name: str | os.PathLike[str], min_sec: float 
     Raises
     ------
     AudioError
-        With the reason ``EMPTY`` (no samples at all), ``NON_FINITE`` (any NaN or infinite sample), ``TOO_SHORT`` (less
-        than ``min_sec``) or ``SILENT`` (apart from a constant offset, nothing reaches ``SILENCE_AMPLITUDE``, which is
-        -80 dB relative to full scale).
+        With the reason ``EMPTY`` (no samples at all), ``NON_FINITE`` (any NaN or infinite sample), ``TOO_LOUD`` (any
+        sample beyond ``LOUDEST``, 100 times full scale), ``TOO_SHORT`` (less than ``min_sec``) or ``SILENT`` (apart
+        from a constant offset, nothing reaches ``SILENCE_AMPLITUDE``, which is -80 dB relative to full scale).
     """
     check_extent(Extent().with_block(recording.samples), recording, name=name, min_sec=min_sec)
 
@@ -141,13 +149,18 @@ class Extent:
         """Half the distance between the largest and the smallest sample; not finite if one of them is not."""
         return (self.highest - self.lowest) / 2
 
+    @property
+    def peak(self) -> float:
+        """Distance from 0 of the sample that is farthest from it."""
+        return max(self.highest, -self.lowest)
+
 
 def check_extent(extent: Extent, source: Source, *, name: str | os.PathLike[str], min_sec: float = MIN_SEC) -> None:
     """Check the extent of a whole recording as :func:`check` does; raises the same errors."""
     called = shown(name)
     if extent.n_samples == 0:
         raise AudioError(f"{called} holds no sound (no samples): copy it again from its source.", reason=Reason.EMPTY)
-    check_finite(extent, name=name)
+    check_range(extent, name=name)
     seconds = extent.n_samples / source.sample_rate
     if seconds < min_sec:
         raise AudioError(
@@ -158,10 +171,27 @@ def check_extent(extent: Extent, source: Source, *, name: str | os.PathLike[str]
         raise AudioError(f"{called} is silent from start to end{mixed}: replace or remove it.", reason=Reason.SILENT)
 
 
-def check_finite(extent: Extent, *, name: str | os.PathLike[str]) -> None:
-    """Check the samples so far: raises AudioError with the reason ``NON_FINITE`` for any NaN or infinite sample."""
+def check_range(extent: Extent, *, name: str | os.PathLike[str]) -> None:
+    """Check the range of the samples so far.
+
+    Raises
+    ------
+    AudioError
+        With the reason ``NON_FINITE`` (any NaN or infinite sample) or ``TOO_LOUD`` (any sample beyond ``LOUDEST``).
+    """
     if extent.n_samples and not np.isfinite(extent.amplitude):
         raise AudioError(
             f"{shown(name)} holds samples that are not numbers (NaN or infinite): export it again.",
             reason=Reason.NON_FINITE,
+        )
+    if extent.peak > LOUDEST:
+        remedy = ": export it again"
+        if extent.peak <= LARGEST_INTEGER:
+            remedy = (
+                ", probably integers in a file of floats: divide them by their full scale (32768 if they had 16 bits), "
+                "or convert the file anew"
+            )
+        raise AudioError(
+            f"{shown(name)} holds samples far beyond full scale ({extent.peak:.6g} times){remedy}.",
+            reason=Reason.TOO_LOUD,
         )

@@ -11,7 +11,7 @@ import os
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -160,7 +160,7 @@ class ClassicalModel:
         Raises
         ------
         CheckpointError
-            If it cannot be written.
+            If it cannot be written, or is made of types that :func:`load_classical` would refuse.
         """
         import sklearn
         import skops.io
@@ -181,11 +181,23 @@ class ClassicalModel:
             with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
                 temporary = Path(folder) / path.name
                 skops.io.dump(content, temporary, compression=zipfile.ZIP_DEFLATED)
+                if refused := _untrusted(skops.io.get_untrusted_types(file=temporary)):
+                    raise CheckpointError(
+                        f"the model is not written to {path}: it is made of {', '.join(refused)}, which no model file "
+                        "may hold; choose another classifier, or other settings of it"
+                    )
                 os.replace(temporary, path)
         except OSError as error:
             raise CheckpointError(
                 f"cannot write the model {path} ({error.strerror or error}); free some space or choose another folder"
             ) from error
+
+
+def refused_types(estimator: Any) -> list[str]:
+    """Return the types that a fitted estimator is made of and that :func:`load_classical` would refuse, sorted."""
+    import skops.io
+
+    return _untrusted(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
 
 
 def load_classical(path: str | os.PathLike[str]) -> ClassicalModel:
@@ -236,6 +248,10 @@ def class_logits(estimator: Any, rows: NDArray[np.float64], n_classes: int) -> N
     return logits
 
 
+def _untrusted(types: Iterable[str]) -> list[str]:
+    return sorted(set(types) - TRUSTED)
+
+
 def _refuse_untrusted(file: Path) -> None:
     import skops.io
 
@@ -243,8 +259,7 @@ def _refuse_untrusted(file: Path) -> None:
         asked = skops.io.get_untrusted_types(file=file)
     except Exception as error:  # whatever a file of another kind makes of the reader
         raise _not_a_model(file, str(error)) from error
-    unknown = sorted(set(asked) - TRUSTED)
-    if unknown:
+    if unknown := _untrusted(asked):
         raise CheckpointError(
             f"{file} asks for {', '.join(unknown)}, which a model file of this package never holds; it may run code of "
             "a stranger, so it is not loaded: get the model from a source you trust, or train it again"

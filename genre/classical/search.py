@@ -22,13 +22,16 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 
 from genre.classical.classifiers import takes_groups, takes_weights
-from genre.classical.model import class_logits
+from genre.classical.model import class_logits, refused_types
 from genre.data.protocols.groups import group_tracks
 from genre.data.protocols.table import TrackTable
 from genre.errors import ConfigError, near_names
 
 SCALER, TRANSFORM, CLASSIFIER = "scaler", "transform", "classifier"
 SCORES = ("track_accuracy", "clip_accuracy", "macro_recall")
+
+_TRIED_ROWS = 400
+_SIZES = ("n_estimators", "epochs")  # settings on which it depends how long a fit takes, but not what types come of it
 
 Split = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Rows to fit on, and rows to judge by."""
@@ -148,6 +151,56 @@ def check_grid(pipeline: Pipeline, grid: Mapping[str, Sequence[Any]]) -> None:
             )
         if not isinstance(values, Sequence) or isinstance(values, str) or not values:
             raise ConfigError(f"the grid has no values for {name}; give a list, such as [1, 10]")
+
+
+def check_storable(pipeline: Pipeline, grid: Mapping[str, Sequence[Any]]) -> None:
+    """Raise if a step would be made of types that no model file may hold; to be asked before a search takes time.
+
+    Each step is fitted by itself on a few random rows, with its own settings and with each text that the grid has for
+    one of them. What cannot be fitted on these passes: the search tells of it.
+
+    Parameters
+    ----------
+    pipeline
+        What is tuned.
+    grid
+        Checked by :func:`check_grid`.
+
+    Raises
+    ------
+    ConfigError
+        Naming the setting.
+    """
+    for name, step in pipeline.steps:
+        if step == "passthrough":
+            continue
+        quick = {setting: 1 for setting in step.get_params() if setting.rpartition("__")[2] in _SIZES}
+        tried: dict[str, dict[str, Any]] = {f"{name}.estimator": {}}
+        for place, values in grid.items():
+            own = place.removeprefix(f"{name}.")
+            texts = [value for value in values if isinstance(value, str)] if own != place else []
+            tried |= {f"{name}.grid.{own}={text}": {own.replace(".", "__"): text} for text in texts}
+        for setting, changes in tried.items():
+            if refused := _refused(clone(step).set_params(**quick).set_params(**changes)):
+                remedy = f"choose other settings of it, or another {name}"
+                if any(kind.startswith("sklearn.neighbors.") for kind in refused):
+                    remedy = "nearest neighbours need algorithm=brute"
+                raise ConfigError(
+                    f"{setting} gives a {type(step).__name__} made of {', '.join(refused)}, which no model file may "
+                    f"hold; {remedy}"
+                )
+
+
+def _refused(estimator: BaseEstimator) -> list[str]:
+    """Return the types in an estimator, once fitted, that no model file may hold; none if it cannot be fitted."""
+    rows = np.random.default_rng(0).normal(size=(_TRIED_ROWS, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            estimator.fit(rows, np.arange(_TRIED_ROWS) % 3)
+        except Exception:  # whatever an estimator makes of random rows
+            return []
+    return refused_types(estimator)
 
 
 def inner_folds(

@@ -169,15 +169,16 @@ def build_search(cfg: DictConfig) -> tuple[Pipeline, dict[str, list[Any]]]:
     Raises
     ------
     ConfigError
-        If a grid names a setting that its step does not have.
+        If a grid names a setting that its step does not have, or a step could not be kept in a model file.
     """
-    from genre.classical.search import CLASSIFIER, SCALER, TRANSFORM, build_pipeline, check_grid
+    from genre.classical.search import CLASSIFIER, SCALER, TRANSFORM, build_pipeline, check_grid, check_storable
 
     steps = {name: instantiate(cfg[name].estimator, _convert_="all") for name in (SCALER, TRANSFORM, CLASSIFIER)}
     pipeline = build_pipeline(steps[SCALER], steps[TRANSFORM], steps[CLASSIFIER], seed=cfg.seed)
     grids: Any = {name: OmegaConf.to_container(cfg[name].grid, resolve=True) for name in steps}
     grid = {f"{step}.{name}": values for step, values_of in grids.items() for name, values in values_of.items()}
     check_grid(pipeline, grid)
+    check_storable(pipeline, grid)
     return pipeline, grid
 
 

@@ -94,6 +94,13 @@ class Comparison:
         """Whether the difference is more than noise, all pairs considered."""
         return self.p_holm < NOISE
 
+    @property
+    def verdict(self) -> str:
+        """What ``b`` is beside ``a``: ``"worse"`` or ``"better"`` beyond noise, or the ``"same"``."""
+        if not self.beyond_noise:
+            return "same"
+        return "worse" if self.difference.difference > 0 else "better"
+
 
 def track_scores(tables: Sequence[Predictions], artist: Mapping[str, str] | None = None) -> TrackScores:
     """Average the runs of one model, track by track.

@@ -1,8 +1,11 @@
-"""How sure the mean test track accuracy of repeated runs is: an interval that counts nothing twice.
+"""The mean test track accuracy of repeated runs and how sure it is: an interval that counts nothing twice.
 
 Runs of one model are repeats over seeds, over folds or over both. Seeds that are tested on the same tracks share the
 luck of that choice of tracks, so they are no independent evidence: they are averaged first. What is left is one value a
-test side. Over several sides the interval is Student's; over the artists or tracks of a single one it is a bootstrap.
+test side. Over several sides that share no track (folds) the interval is Student's. Sides that do share tracks (other
+deals of the same collection) are no independent evidence either: every track counts once then, with the mean of all
+runs that were tested on it, and the interval is a bootstrap over artists or tracks, as it is for a single side. The
+mean is always the one that the interval is of, so runs that some folds have more of do not pull it to these.
 
 That folds share most of their training tracks, no such interval can see: Bengio, Y., Grandvalet, Y. (2004), "No
 unbiased estimator of the variance of k-fold cross-validation", JMLR 5.
@@ -11,7 +14,7 @@ unbiased estimator of the variance of k-fold cross-validation", JMLR 5.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -27,9 +30,10 @@ from genre.evaluation.resampling import ARTISTS_FILE, Units, read_artists
 class Interval(NamedTuple):
     """A 95 % interval of test track accuracy, in [0, 1], and what it is over.
 
-    ``over`` is ``"artists"`` or ``"tracks"`` (bootstrap over those of one test side, its seeds averaged track by
-    track), ``"test sides"`` (Student's t over the means of several sides), or ``"runs"`` (Student's t over runs whose
-    predictions are missing, so that no one knows which share a test side; too narrow if some do).
+    ``over`` is ``"artists"`` or ``"tracks"`` (bootstrap over those of one test side, or of several that overlap, their
+    runs averaged track by track), ``"test sides"`` (Student's t over the means of several sides that do not overlap),
+    or ``"runs"`` (Student's t over runs whose predictions are missing, so that no one knows which share a test side;
+    too narrow if some do).
     """
 
     low: float
@@ -37,8 +41,18 @@ class Interval(NamedTuple):
     over: str
 
 
-def interval_of(runs: Sequence[RunReport]) -> Interval | None:
-    """Return the interval of the mean test track accuracy of some runs; None if none of them was tested.
+class Estimate(NamedTuple):
+    """The mean test track accuracy of some runs, in [0, 1], and its interval.
+
+    ``mean`` is over what the interval is over: each test side once, each track once, or each run once.
+    """
+
+    mean: float
+    interval: Interval
+
+
+def estimate(runs: Sequence[RunReport]) -> Estimate | None:
+    """Return the mean test track accuracy of some runs and its interval; None if none of them was tested.
 
     Parameters
     ----------
@@ -51,19 +65,21 @@ def interval_of(runs: Sequence[RunReport]) -> Interval | None:
         return None
     if len(tested) == 1:
         [figures] = [run.test for run in runs if run.test]
-        return Interval(*figures.track_accuracy_ci95, figures.track_accuracy_ci95_over)
+        interval = Interval(*figures.track_accuracy_ci95, figures.track_accuracy_ci95_over)
+        return Estimate(figures.track_accuracy, interval)
     files = [run.folder / PREDICTIONS_FILES["test"] for run, _ in tested]
     try:
         sides: dict[frozenset[str], list[float]] = {}
         for file, (_, accuracy) in zip(files, tested, strict=True):
             sides.setdefault(read_tracks(file), []).append(accuracy)
-        if len(sides) > 1:
-            return Interval(*_student([float(np.mean(values)) for values in sides.values()]), "test sides")
+        if len(sides) > 1 and not _overlap(sides):
+            return _student([float(np.mean(values)) for values in sides.values()], "test sides")
         averaged = track_scores([Predictions.read_csv(file) for file in files]).correct
+        right = np.array(list(averaged.values()))
         units = Units.of(tuple(averaged), artists_of([run for run, _ in tested]))
-        return Interval(*interval_of_mean(np.array(list(averaged.values())), units), units.over)
+        return Estimate(float(right.mean()), Interval(*interval_of_mean(right, units), units.over))
     except DataError:
-        return Interval(*_student([accuracy for _, accuracy in tested]), "runs")
+        return _student([accuracy for _, accuracy in tested], "runs")
 
 
 def artists_of(runs: Sequence[RunReport]) -> dict[str, str]:
@@ -78,10 +94,15 @@ def artists_of(runs: Sequence[RunReport]) -> dict[str, str]:
     return {track: artist for one in known for track, artist in one.items()}
 
 
-def _student(values: Sequence[float]) -> tuple[float, float]:
-    """Return mean ± t sd / sqrt(n), Student's t with n - 1 degrees of freedom, cut to [0, 1]."""
+def _overlap(sides: Collection[frozenset[str]]) -> bool:
+    """Return whether a track is on more than one of these test sides."""
+    return sum(map(len, sides)) > len(frozenset().union(*sides))
+
+
+def _student(values: Sequence[float], over: str) -> Estimate:
+    """Return mean and mean ± t sd / sqrt(n), Student's t with n - 1 degrees of freedom, cut to [0, 1]."""
     from scipy.special import stdtrit
 
     mean = float(np.mean(values))
     reach = float(stdtrit(len(values) - 1, 0.975)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    return max(0.0, mean - reach), min(1.0, mean + reach)
+    return Estimate(mean, Interval(max(0.0, mean - reach), min(1.0, mean + reach), over))

@@ -24,7 +24,7 @@ import numpy as np
 from genre.errors import DataError, GenreError, OneSentenceParser
 from genre.evaluation.comparison import Comparison, TrackScores, compare, track_scores
 from genre.evaluation.files import write_csv, write_text
-from genre.evaluation.intervals import Interval, artists_of, interval_of
+from genre.evaluation.intervals import Estimate, Interval, artists_of, estimate
 from genre.evaluation.leaderboard_tables import difference_rows, leaderboard_rows, markdown
 from genre.evaluation.metrics import Metrics
 from genre.evaluation.predictions import Predictions
@@ -60,14 +60,14 @@ class FailedRun:
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """Mean over runs, and how far apart they lie.
+    """A mean, and how far apart the runs lie.
 
     Parameters
     ----------
     mean
-        Mean of the runs.
+        Of the runs, but see :attr:`Standing.track_accuracy`.
     sd
-        Sample standard deviation; None for a single run.
+        Sample standard deviation of the runs; None for a single one.
     """
 
     mean: float
@@ -98,8 +98,8 @@ class Standing:
         The same without values that more than half of those lines share.
     usual
         These shared values, ``mixup=0.3``, the same for all lines of the model in the table.
-    interval
-        95 % interval of the mean test track accuracy, and what it is over; None for models that were never tested.
+    estimate
+        Mean test track accuracy, its 95 % interval, and what both are over; None for models that were never tested.
     """
 
     dataset: str
@@ -110,7 +110,7 @@ class Standing:
     variant: str = ""
     unusual: str = ""
     usual: str = ""
-    interval: Interval | None = None
+    estimate: Estimate | None = None
 
     @property
     def name(self) -> str:
@@ -136,9 +136,15 @@ class Standing:
         return Spread.of([figure(run.val) for run in self.runs if run.val])
 
     @property
+    def interval(self) -> Interval | None:
+        """95 % interval of the mean test track accuracy, and what it is over."""
+        return self.estimate and self.estimate.interval
+
+    @property
     def track_accuracy(self) -> Spread | None:
-        """Test accuracy over tracks."""
-        return self.test(lambda metrics: metrics.track_accuracy)
+        """Test accuracy over tracks: the mean that the interval is of, and the standard deviation of the runs."""
+        runs = self.test(lambda metrics: metrics.track_accuracy)
+        return runs and self.estimate and Spread(self.estimate.mean, runs.sd)
 
     @property
     def chosen(self) -> str:
@@ -253,7 +259,7 @@ def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
             variant=names.variant,
             unusual=names.unusual,
             usual=names.usual,
-            interval=interval_of(members),
+            estimate=estimate(members),
         )
         for (leaky, dataset, protocol, model), variants in models.items()
         for members, names in zip(variants.values(), _variants(list(variants.values())), strict=True)
@@ -389,7 +395,7 @@ def _write_picture(path: Path, standings: Sequence[Standing], differences: Diffe
         accuracy, interval, result = standing.track_accuracy, standing.interval, differences.from_best(standing)
         assert accuracy is not None
         assert interval is not None
-        return Row(standing.name, accuracy.mean, interval[:2], worse=result is not None and result.beyond_noise)
+        return Row(standing.name, accuracy.mean, interval[:2], worse=result is not None and result.verdict == "worse")
 
     tables = [
         Table(f"{dataset}, protocol {protocol}", leaky, list(map(row, members)))

@@ -49,7 +49,7 @@ class Table:
 def leaderboard_figure(tables: Sequence[Table]) -> Figure:
     """Draw a bar a model with its 95 % interval, one panel a table; leaked ones are hatched, red and say so.
 
-    Dark bars are the best of their table and those that cannot be told from it; light ones are worse beyond noise.
+    Dark bars are the best of their table and those that are not worse beyond noise; light ones are.
 
     Parameters
     ----------
@@ -58,7 +58,7 @@ def leaderboard_figure(tables: Sequence[Table]) -> Figure:
     """
     longest = max(len(plain(row.name, 44)) for table in tables for row in table.rows)
     heights = [_ROW * len(table.rows) + _ABOUT + _WARNING * table.leaky for table in tables]
-    line = "mean over runs with its 95 % interval; dark: best or not told from it, light: worse beyond noise"
+    line = "mean with its 95 % interval; dark: best or not worse beyond noise, light: worse"
     figure, body = canvas(
         6.4 + 0.075 * longest, sum(heights), "Track accuracy on test tracks", Heading("", "", leaky=False), line=line
     )

@@ -61,10 +61,11 @@ DIFFERENCE_COLUMNS = (
 )
 
 ON_INTERVALS = (
-    "± is the standard deviation over runs (seeds, folds). The 95 % interval is of the mean track accuracy: over test",
-    "sides (folds; Student's t) where there are several, the seeds of each averaged first, else over the artists or",
-    "tracks of the one side (bootstrap), seeds averaged too. It says runs where predictions.csv is missing: seeds that",
-    "share a test side count as independent then, and it is too narrow.",
+    "± is the standard deviation over runs (seeds, folds). Track accuracy is the mean that its 95 % interval is of:",
+    "over test sides (Student's t) where there are several that share no track, as folds do, the seeds of each",
+    "averaged first; else over artists or tracks (bootstrap), each track once with the mean of its runs: of the one",
+    "side, or of all sides that overlap, as several deals do. It says runs where predictions.csv is missing: seeds",
+    "that share a test side count as independent then, and it is too narrow. All other means are over runs.",
     *textwrap.wrap(ON_RESAMPLES, 115),
 )
 """Sentences on the columns of a leaderboard, in lines."""
@@ -73,6 +74,8 @@ _ON_DIFFERENCES = (
     "",
     "Beside the best: whether a model differs from the best of its table by more than the choice of test tracks can do",
     "(paired bootstrap, each track with all its seeds; p after Holm for all pairs of the table; worse if under 0.05).",
+    "It pools the tracks of all test sides, large and small, and the mean may count sides alike: where folds are of",
+    "unequal size it can turn the order of the means, and a model can be better than the one with the best mean.",
     "All pairs are in differences.csv.",
 )
 
@@ -245,11 +248,8 @@ def _verdict(standing: Standing, differences: Differences) -> str:
     result = differences.from_best(standing)
     if result is None:
         return "best" if differences.is_best(standing) else "-"
-    word = "same"
-    if result.beyond_noise:
-        word = "worse" if result.difference.difference > 0 else "better"  # folds of several sizes may turn the order
     p = f"p {result.p_holm:.2g}" if result.p_holm >= 0.001 else "p < 0.001"
-    return f"{word} ({p})"
+    return f"{result.verdict} ({p})"
 
 
 def _seeds(standing: Standing) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from genre.audio.blocks import AudioBlocks
 from genre.audio.files import Listing, list_audio, shown
-from genre.audio.health import MIN_SEC, Extent, Reason, check_extent, check_finite
+from genre.audio.health import MIN_SEC, Extent, Reason, check_extent, check_range
 from genre.data.clips import ClipSpec, with_sound
 from genre.errors import AudioError, DataError
 from genre.inference.cutting import ClipCutter
@@ -113,7 +113,7 @@ def predict_file(
 
     for number, block in enumerate(blocks, start=1):
         extent = extent.with_block(block)
-        check_finite(extent, name=path)
+        check_range(extent, name=path)
         predict(cutter.push(intake.push(block)))
         if number % BLOCKS_BETWEEN_RETURNS == 0:
             return_freed_memory()

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from genre.audio.decode import Recording, decode
-from genre.audio.health import MIN_SEC, SILENCE_AMPLITUDE, Reason, check
+from genre.audio.health import LOUDEST, MIN_SEC, SILENCE_AMPLITUDE, Reason, check
 from genre.errors import AudioError
 
 RATE = 22_050
@@ -103,6 +103,28 @@ def test_infinities_that_cancel_in_the_mix_are_found(tmp_path):
     samples[7] = np.inf, -np.inf
     soundfile.write(path, samples, RATE, subtype="FLOAT")
     assert fault_of(path) is Reason.NON_FINITE
+
+
+@pytest.mark.parametrize(
+    ("full_scale", "words"), [(2**15, r"\(32768 times\).* divide"), (2**31, "divide"), (1e30, "export it again")]
+)
+def test_integers_in_a_file_of_floats_are_too_loud(tmp_path, full_scale, words):
+    path = tmp_path / "x.wav"
+    samples = noise()
+    samples[77] = -1
+    soundfile.write(path, samples * np.float32(full_scale), RATE, subtype="FLOAT")
+    assert fault_of(path) is Reason.TOO_LOUD
+    with pytest.raises(AudioError, match=rf"x\.wav holds samples far beyond full scale .*{words}"):
+        check(decode(path), name=path)
+
+
+@pytest.mark.parametrize("peak", [3.0, -3.0, LOUDEST, -LOUDEST])
+def test_overs_are_no_fault(tmp_path, peak):
+    path = tmp_path / "x.wav"
+    samples = noise()
+    samples[77] = peak
+    soundfile.write(path, samples, RATE, subtype="FLOAT")
+    assert check(decode(path), name=path) is None
 
 
 @pytest.mark.parametrize("level", [0.0, 0.5 * SILENCE_AMPLITUDE])

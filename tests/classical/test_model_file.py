@@ -16,7 +16,7 @@ from sklearn.preprocessing import FunctionTransformer
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from genre.classical.model import ClassicalModel, class_logits, load_classical
+from genre.classical.model import class_logits, load_classical
 from genre.classical.neural_net import NeuralNet
 from genre.classical.transforms import RadialBasis
 from genre.data.clips import ClipSpec
@@ -97,9 +97,17 @@ def test_untrusted_types_are_refused_by_name(tmp_path: Path) -> None:
 
     harmful = Pipeline([("harm", FunctionTransformer(os.system)), ("classifier", LogisticRegression())])
     path = tmp_path / "stranger.skops"
-    ClassicalModel(harmful, LABELS, FEATURES, 1, None).save(path)
+    skops.io.dump({"format": 1, "pipeline": harmful}, path)
     with pytest.raises(CheckpointError, match=r"asks for posix\.system"):
         load_classical(path)
+
+
+@pytest.mark.parametrize("algorithm", ["kd_tree", "ball_tree"])
+def test_what_could_not_be_loaded_is_not_written(algorithm: str, tmp_path: Path) -> None:
+    model = fitted(KNeighborsClassifier(3, algorithm=algorithm))
+    with pytest.raises(CheckpointError, match=r"model\.skops: it is made of .*_tree\..*Tree, which no model file may"):
+        model.save(tmp_path / "model.skops")
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("content", [b"", b"not a model", b"PK\x05\x06" + bytes(18)], ids=["empty", "text", "zip"])

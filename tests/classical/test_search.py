@@ -8,13 +8,15 @@ from classical_models import blobs
 from sklearn.dummy import DummyClassifier
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neural_network import MLPClassifier
 from sklearn.preprocessing import MinMaxScaler
 
-from genre.classical.classifiers import stacking
+from genre.classical.classifiers import soft_voting, stacking
 from genre.classical.search import (
     Rows,
     build_pipeline,
     check_grid,
+    check_storable,
     fit,
     inner_folds,
     share_cores,
@@ -127,6 +129,31 @@ def test_a_transform_that_cannot_be_fitted_is_a_failed_trial() -> None:
 def test_unusable_grids_are_told(grid: dict, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         check_grid(pipeline(), grid)
+
+
+@pytest.mark.parametrize(
+    ("classifier", "grid", "sentence"),
+    [
+        (KNeighborsClassifier(), {}, r"classifier\.estimator gives a KNeighborsClassifier made of .*KDTree"),
+        (soft_voting({"knn": KNeighborsClassifier(algorithm="ball_tree")}), {}, "made of .*BallTree.* algorithm=brute"),
+        (MLPClassifier(max_iter=2), {}, "made of .*AdamOptimizer, .*; choose other settings"),
+        (
+            KNeighborsClassifier(algorithm="brute"),
+            {"classifier.algorithm": ["brute", "kd_tree"]},
+            r"classifier\.grid\.algorithm=kd_tree gives .* need algorithm=brute",
+        ),
+    ],
+    ids=["auto", "member", "mlp", "grid"],
+)
+def test_what_could_not_be_kept_in_a_model_file_is_told_before_the_search(classifier, grid, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        check_storable(pipeline(classifier=classifier), grid)
+
+
+def test_what_can_be_kept_or_cannot_be_fitted_passes() -> None:
+    brute = KNeighborsClassifier(algorithm="brute")
+    check_storable(pipeline(RadialBasis(5), brute), {"classifier.weights": ["uniform", "distance", "nearness"]})
+    check_storable(pipeline(RadialBasis(-1), stacking({"knn": brute})), {"classifier.final_estimator.C": [1.0]})
 
 
 def test_unknown_scores_and_jobs_are_told() -> None:

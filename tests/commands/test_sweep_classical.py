@@ -397,6 +397,7 @@ def test_a_leaked_protocol_says_so(sweep, data, tmp_path: Path) -> None:
         (("classifier.grid.CC=[1]",), "CC"),
         (("+classifier.grid.CC=[1]",), "no setting of the classifier; did you mean classifier.C"),
         (("classifier.estimator.kernel=linaer",), "no setting of SVC"),
+        (("classifier=knn", "classifier.estimator.algorithm=auto"), "nearest neighbours need algorithm=brute"),
     ],
 )
 def test_what_the_user_gets_wrong_is_one_sentence(arguments, sentence: str, sweep, data) -> None:

@@ -131,7 +131,7 @@ def test_files_that_cannot_be_used_are_listed_with_their_reasons_and_the_rest_is
         "click.wav": "too_short",
         "empty.wav": "empty",
         "folder.wav": "not_a_file",
-        "huge.wav": "non_finite",
+        "huge.wav": "too_loud",
         "link.wav": "missing",
         "nan.wav": "non_finite",
         "silence.wav": "silent",

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 from scipy import stats
 
 from genre.errors import DataError
+from genre.evaluation import leaderboard_plot
 from genre.evaluation.leaderboard import (
     FailedRun,
     compare_standings,
@@ -23,6 +25,7 @@ from genre.evaluation.leaderboard import (
     read_runs,
     write_leaderboard,
 )
+from genre.evaluation.leaderboard_plot import Table
 from genre.evaluation.metrics import LEAK_WARNING, Metrics, evaluate
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, read_run
@@ -110,6 +113,85 @@ def test_seeds_of_a_fold_are_one_value_of_the_interval_over_folds(tmp_path):
     [standing] = leaderboard(runs)
     assert standing.interval.over == "runs"
     assert standing.interval.high - standing.interval.low < high - low
+
+
+def test_the_mean_is_of_the_same_as_its_interval_however_many_seeds_a_fold_has(tmp_path):
+    shares = {0: [5] * 12, 1: [9], 2: [9], 3: [9], 4: [8]}
+    runs = [
+        side_of(tmp_path, f"f{fold}s{seed}", np.arange(10) < right, f"fold{fold}/", seed=seed)
+        for fold, members in shares.items()
+        for seed, right in enumerate(members)
+    ]
+    even = [side_of(tmp_path, f"other{fold}", np.arange(10) < 7, f"fold{fold}/", model="other") for fold in range(5)]
+    first, second = leaderboard([*runs, *even])  # the mean over runs, 0.594, would come after 0.7
+    assert (first.model, second.model) == ("mini_vgg", "other")
+    assert first.track_accuracy.mean == pytest.approx(0.8)
+    assert first.interval.low < first.track_accuracy.mean < first.interval.high
+    assert first.track_accuracy.sd == pytest.approx(np.std([*shares[0], 9, 9, 9, 8], ddof=1) / 10)
+    assert "0.800 ± 0.169" in markdown([first])
+    write_leaderboard(tmp_path / "out", [first])
+    assert rows_of(tmp_path / "out" / "leaderboard.csv")[0]["track_accuracy"] == "0.800000"
+
+
+def test_the_mean_over_deals_counts_every_track_once(tmp_path):
+    right = np.arange(10) < 8
+    often = [deal_of(tmp_path, f"d{deal}", right, np.array([deal, 8, 9])) for deal in range(8)]
+    [standing] = leaderboard(often)
+    assert standing.track_accuracy.mean == pytest.approx(0.8)  # over runs it would be 1 / 3
+    assert standing.interval.low < 0.8 < standing.interval.high
+
+
+def deal_of(folder: Path, name: str, right: np.ndarray, chosen: np.ndarray, artist=None, **info: object) -> RunReport:
+    """A run that was tested on some of the tracks of a collection, of which it names the same ones right every time."""
+    clips = Predictions(
+        track=tuple(f"{number:03}" for number in chosen),
+        start_sec=np.zeros(len(chosen)),
+        label=np.zeros(len(chosen), int),
+        probabilities=np.where(right[chosen, None], [0.9, 0.1], [0.1, 0.9]),
+        labels=("a", "b"),
+    )
+    run = tried(folder, run_of(name, **info), clips)
+    write_artists(run.folder / "artists.csv", {"test": clips.track}, artist or {})
+    return run
+
+
+def test_a_track_of_several_deals_is_evidence_once(tmp_path):
+    rng = np.random.default_rng(0)
+    right = rng.random(60) < 0.6
+    runs = [deal_of(tmp_path, f"d{deal}", right, rng.permutation(60)[:20]) for deal in range(40)]
+    [standing] = leaderboard(runs)
+    low, high, over = standing.interval
+    assert over == "tracks"
+    assert low < right.mean() < high
+    assert high - low == pytest.approx(2 * 1.96 * np.sqrt(0.6 * 0.4 / 60), rel=0.15)  # of all 60 tracks, and no more
+    assert "sides that overlap" in " ".join(markdown([standing]).split())
+
+
+def test_artists_of_several_deals_into_folds_are_evidence_once(tmp_path):
+    rng = np.random.default_rng(0)
+    right = np.repeat(rng.random(15) < 0.6, 4)
+    artist = {f"{number:03}": f"artist {number // 4}" for number in range(60)}
+    runs = []
+    for deal in range(2):
+        for fold, artists in enumerate(np.array_split(rng.permutation(15), 5)):
+            chosen = np.concatenate([np.arange(4) + 4 * number for number in artists])
+            runs.append(deal_of(tmp_path, f"d{deal}f{fold}", right, chosen, artist))
+    [first] = leaderboard(runs[:5])
+    assert first.interval.over == "test sides"
+    [both] = leaderboard(runs)
+    assert both.interval.over == "artists"
+    assert both.interval.high - both.interval.low == pytest.approx(2 * 1.96 * np.sqrt(0.6 * 0.4 / 15), rel=0.2)
+
+
+def test_the_interval_over_deals_holds_the_true_accuracy_as_often_as_it_says(tmp_path):
+    rng = np.random.default_rng(0)
+    hits = 0
+    for trial in range(50):
+        right = rng.random(60) < 0.6
+        runs = [deal_of(tmp_path, f"{trial}/{deal}", right, rng.permutation(60)[:15]) for deal in range(10)]
+        [standing] = leaderboard(runs)
+        hits += standing.interval.low <= 0.6 <= standing.interval.high
+    assert hits / 50 > 0.87
 
 
 def test_seeds_of_one_test_side_have_the_interval_over_its_tracks(tmp_path):
@@ -516,6 +598,33 @@ def test_differences_beyond_noise_are_told_from_noise(compared, tmp_path):
     assert "Holm" in text
     assert "worse (p < 0.001)" in text
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_what_is_better_than_the_best_mean_is_never_shown_as_worse(tmp_path, monkeypatch):
+    sizes = {0: (10, 10, 5), 1: (100, 40, 70)}  # tracks of a fold, and how many of them each model names right
+    runs = [
+        side_of(tmp_path, f"{model}{fold}", np.arange(n) < right, f"fold{fold}/", model=model)
+        for fold, (n, *members) in sizes.items()
+        for model, right in zip(("mean", "pooled"), members, strict=True)
+    ]
+    standings = leaderboard(runs)
+    differences = compare_standings(standings)
+    assert [standing.model for standing in standings] == ["mean", "pooled"]
+    drawn: list[Table] = []
+    monkeypatch.setattr(leaderboard_plot, "leaderboard_figure", lambda tables: drawn.extend(tables) or Figure())
+    write_leaderboard(tmp_path, standings, differences=differences)
+    assert [row["beside_best"] for row in rows_of(tmp_path / "leaderboard.csv")] == ["best", "better"]
+    assert [row.worse for row in drawn[0].rows] == [False, False]
+    text = " ".join((tmp_path / "leaderboard.md").read_text().split())
+    assert "pools the tracks of all test sides" in text
+
+
+def test_what_is_worse_beyond_noise_is_drawn_so(compared, tmp_path, monkeypatch):
+    drawn: list[Table] = []
+    monkeypatch.setattr(leaderboard_plot, "leaderboard_figure", lambda tables: drawn.extend(tables) or Figure())
+    standings = leaderboard(compared)
+    write_leaderboard(tmp_path, standings, differences=compare_standings(standings))
+    assert [[row.worse for row in table.rows] for table in drawn] == [[False, False, True], [False, False]]
 
 
 def test_a_line_without_predictions_is_compared_with_none(compared, tmp_path, capsys):

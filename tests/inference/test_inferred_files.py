@@ -87,9 +87,10 @@ def test_stereo_flac_at_another_rate(tmp_path: Path) -> None:
         (music(0.1), "too short"),
         (np.full(2 * RATE, np.nan), "not numbers"),
         (np.full(2 * RATE, 1e30) * np.resize([1, -1], 2 * RATE), "far beyond full scale"),
+        (np.round(32768 * music(2.0)), "probably integers"),
         (np.zeros(0), "no sound"),
     ],
-    ids=["silent", "short", "nan", "huge", "none"],
+    ids=["silent", "short", "nan", "huge", "integers", "none"],
 )
 def test_sound_that_cannot_be_used(tmp_path: Path, samples: np.ndarray, hint: str) -> None:
     path = write(tmp_path / "a.wav", samples.astype(np.float32), subtype="FLOAT")
