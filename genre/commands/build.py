@@ -131,7 +131,7 @@ def check_decibels(frontend: FrontEnd, augment: DictConfig) -> None:
         off = " ".join(f"augment.{name}=0" for name in wanted)
         raise ConfigError(
             f"{given} would drown the spectrograms of frontend={frontend.name}, which are not in dB; set {off}, or "
-            "choose frontend=logmel"
+            "choose frontend=logmel_relative"
         )
 
 

@@ -103,7 +103,7 @@ def _spectrogram(samples: NDArray[np.float32]) -> bytes:
     from genre.features.spectrogram import LogMel
 
     file = io.BytesIO()
-    levels = LogMel(ref="max").compute(samples[np.newaxis], SAMPLE_RATE)[0]
+    levels = LogMel().compute(samples[np.newaxis], SAMPLE_RATE)[0]
     imsave(file, levels, cmap="magma", origin="lower", format="png", metadata={"Software": "genre"})
     return file.getvalue()
 

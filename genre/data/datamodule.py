@@ -311,7 +311,7 @@ class GenreDataModule(LightningDataModule):
         return prepare(
             [SourceFile(track.file, track.path) for track in self.catalogue.tracks],
             clips,
-            self.frontend.settings(),
+            self.frontend.stored_settings(),
             store_dir=self.store_dir,
             jobs=self.jobs,
             backend=self.backend,

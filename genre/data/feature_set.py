@@ -107,7 +107,7 @@ def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> Fea
     check_feature_set(kind)
     arrays = datamodule.arrays
     if kind == DYNAMICS:
-        if datamodule.frontend.settings() != LogMel().settings():
+        if datamodule.frontend.stored_settings() != LogMel().settings():
             raise ConfigError(
                 f"feature_set={DYNAMICS} is computed from the default log-mel spectrogram; leave the settings of "
                 "frontend out of the command"

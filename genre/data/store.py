@@ -77,7 +77,7 @@ def prepare(
     clips
         How tracks are cut.
     frontend
-        Settings of the front end, as its ``settings()`` returns them.
+        Settings of the front end, as its ``stored_settings()`` returns them.
     store_dir
         Folder of all stores.
     jobs

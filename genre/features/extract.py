@@ -46,7 +46,7 @@ def extract(
         return frontend.compute(clips, sample_rate), handcrafted(at_22050)
     spectrograms = np.empty((len(clips), *frontend.shape(at_22050.shape[1], SAMPLE_RATE)), dtype=frontend.dtype)
     features = np.empty((len(clips), len(FEATURE_NAMES)), dtype=np.float32)
-    same_mel = frontend.settings() == LogMel().settings()
+    same_mel = frontend.stored_settings() == LogMel().settings()
     for clip, spectrogram, row in zip(at_22050, spectrograms, features, strict=True):
         analysed = spectra(clip, N_FFT, HOP_LENGTH)
         spectrogram[:] = frontend.picture(analysed.by_bin, analysed.n_frames)

@@ -64,6 +64,13 @@ class FrontEnd(ABC):
         """Return the name and every constructor argument; :func:`build_frontend` takes them back."""
         return {"name": self.name, **{key: getattr(self, key) for key in inspect.signature(type(self)).parameters}}
 
+    def stored_settings(self) -> dict[str, Any]:
+        """Return the :meth:`settings` of the front end that stores the same and adds nothing to it in :meth:`to_float`.
+
+        Front ends of the same stored settings share their prepared clips.
+        """
+        return self.settings()
+
     @abstractmethod
     def shape(self, n_samples: int, sample_rate: int) -> tuple[int, int]:
         """Return (bins, frames) of the spectrogram of a clip of ``n_samples`` at ``sample_rate`` Hz."""
@@ -85,7 +92,7 @@ class FrontEnd(ABC):
         """Turn spectrograms as they are stored into what a network takes: float32 of the same shape."""
 
     def compute(self, clips: NDArray[np.float32], sample_rate: int) -> NDArray[Any]:
-        """Compute the spectrogram of every clip.
+        """Compute the spectrogram of every clip, as it is stored; :meth:`to_float` makes of it what a network takes.
 
         Parameters
         ----------
@@ -118,6 +125,9 @@ class FrontEnd(ABC):
 class LogMel(FrontEnd):
     """Mel power spectrum in dB, with the values of ``librosa.power_to_db(librosa.feature.melspectrogram(...))``.
 
+    Levels are stored as they are, and :meth:`to_float` takes them from the loudest of the clip if ``ref`` says so. Thus
+    clips prepared for the one serve the other too.
+
     Parameters
     ----------
     sample_rate, n_fft, hop_length
@@ -127,7 +137,7 @@ class LogMel(FrontEnd):
     fmin, fmax
         Lower edge of the first and upper edge of the last band, in Hz; without ``fmax`` half the sample rate.
     ref
-        The power that is 0 dB, or ``"max"`` for the largest of each clip.
+        The power that is 0 dB, or ``"max"`` for the largest of each clip (in :meth:`to_float`; stored is 1.0).
     amin
         Smaller powers count as this one.
     top_db
@@ -177,17 +187,25 @@ class LogMel(FrontEnd):
         """Return (n_mels, frames) of the spectrogram of a clip of ``n_samples`` at ``sample_rate`` Hz."""
         return self.n_mels, self._count_frames(n_samples, sample_rate)
 
+    def stored_settings(self) -> dict[str, Any]:
+        """Return the settings with a number for ``ref``."""
+        return {**self.settings(), "ref": self._stored_ref}
+
+    @property
+    def _stored_ref(self) -> float:
+        return 1.0 if isinstance(self.ref, str) else self.ref
+
     def picture(self, by_bin: NDArray[np.float32], n_frames: int) -> NDArray[np.float32]:
-        """Return mel levels in dB, float32, shape (n_mels, frames)."""
+        """Return mel levels in dB as they are stored, float32, shape (n_mels, frames)."""
         fmax = self.sample_rate / 2 if self.fmax is None else self.fmax
         bands = mel_bands(self.sample_rate, self.n_fft, self.n_mels, self.fmin, fmax)
         power = mel_power(by_bin, bands)[:, :n_frames]
-        ref = float(power.max() if self.ref == "max" else self.ref)
-        return decibels(power, ref=ref, amin=self.amin, top_db=self.top_db)
+        return decibels(power, ref=self._stored_ref, amin=self.amin, top_db=self.top_db)
 
     def to_float(self, stored: Tensor) -> Tensor:
-        """Return the levels as they are: float32, in dB."""
-        return stored.float()
+        """Return levels in dB, float32, below the loudest of each (bins, frames) for ``ref="max"``."""
+        levels = stored.float()
+        return levels - levels.amax(dim=(-2, -1), keepdim=True) if self.ref == "max" else levels
 
 
 class Stft512(FrontEnd):

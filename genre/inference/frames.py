@@ -19,12 +19,12 @@ class FrameStream:
 
     All frames together are, bit for bit, those of :meth:`LogMel.compute` for the whole sound with ``top_db=None``.
     What ``top_db`` cuts off depends on the loudest frame of a clip, which here may not have come yet, so that is left
-    to :class:`TopDb`.
+    to :class:`ClipLevels`.
 
     Parameters
     ----------
     frontend
-        At the rate of the sound, with a number for ``ref``.
+        At the rate of the sound.
     """
 
     def __init__(self, frontend: LogMel) -> None:
@@ -61,30 +61,32 @@ class FrameStream:
         return frames
 
 
-class TopDb:
-    """Raises what lies more than ``top_db`` below the loudest of the last frames to that level.
+class ClipLevels:
+    """Makes of frames that come in pieces what the front end makes of a clip: what depends on its loudest level.
+
+    That is the floor, ``top_db`` below the loudest, and for ``ref="max"`` the level that is 0 dB. The clip is at each
+    moment the last ``n_frames`` frames. A first piece of ``n_frames`` has exactly the levels that the front end gives.
 
     Parameters
     ----------
-    top_db
-        In dB; ``None`` changes nothing.
+    frontend
+        The front end.
     n_frames
         How many frames are looked back on: those of a clip.
     """
 
-    def __init__(self, top_db: float | None, n_frames: int) -> None:
-        self.top_db = top_db
-        self._peaks: deque[float] = deque(maxlen=n_frames)
+    def __init__(self, frontend: LogMel, n_frames: int) -> None:
+        self._top_db = frontend.top_db
+        self._relative = frontend.ref == "max"
+        self._peaks: deque[np.float32] = deque(maxlen=n_frames)
 
     def __call__(self, frames: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the next frames, shape (bins, n), with their floor."""
-        if self.top_db is None:
-            return frames
-        floors = np.empty(frames.shape[1], np.float32)
-        for number, peak in enumerate(frames.max(axis=0)):
-            self._peaks.append(float(peak))
-            floors[number] = max(self._peaks) - self.top_db
-        return np.maximum(frames, floors)
+        """Return the next levels, shape (bins, n), of the next frames of a :class:`FrameStream`."""
+        self._peaks.extend(frames.max(axis=0, initial=-np.inf))
+        loudest = max(self._peaks, default=np.float32(0.0))
+        if self._top_db is not None:
+            frames = np.maximum(frames, loudest - np.float32(self._top_db))
+        return frames - loudest if self._relative else frames
 
 
 class Overview:

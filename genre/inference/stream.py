@@ -21,7 +21,7 @@ from genre.errors import ConfigError
 from genre.features.spectrogram import LogMel
 from genre.inference.cutting import ClipCutter
 from genre.inference.decision import Decision, Thresholds, decide
-from genre.inference.frames import FrameStream, TopDb
+from genre.inference.frames import ClipLevels, FrameStream
 from genre.inference.predictor import DeepPredictor, Predictor
 from genre.models.cnn_gru import CNNGRU
 
@@ -153,7 +153,7 @@ class CarriedListener(Listener):
     def forget(self) -> None:
         """Let go of what was heard."""
         self._frames = FrameStream(self._frontend)
-        self._floor = TopDb(self._frontend.top_db, self._model.input_shape[1])
+        self._levels = ClipLevels(self._frontend, self._model.input_shape[1])
         self._state = self._model.initial_state()
 
     def push(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
@@ -166,7 +166,7 @@ class CarriedListener(Listener):
             yield Heard(self._end, self._answer(now), level_db(now))
 
     def _answer(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
-        frames = torch.from_numpy(self._floor(self._frames.push(samples)))[None, None]
+        frames = torch.from_numpy(self._levels(self._frames.push(samples)))[None, None]
         with torch.inference_mode():
             logits, self._state = self._model.step(frames, self._state)
             if self._most_steps is not None:
@@ -176,13 +176,12 @@ class CarriedListener(Listener):
 
 
 def can_carry(predictor: Predictor) -> bool:
-    """Return whether a model can listen on: a recurrent network whose frames depend on no later sound."""
+    """Return whether a model can listen on: a recurrent network on log-mel frames, without features."""
     return (
         isinstance(predictor, DeepPredictor)
         and isinstance(predictor.model, CNNGRU)
         and not predictor.model.uses_features
         and isinstance(predictor.frontend, LogMel)
-        and predictor.frontend.ref != "max"
         and predictor.frontend.sample_rate == predictor.clips.sample_rate
     )
 

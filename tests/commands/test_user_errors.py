@@ -188,7 +188,7 @@ def test_changes_by_decibels_of_pictures_that_are_not_in_decibels(fails) -> None
     assert "augment.equalizer_db=3.0 augment.lowpass=0.3 augment.noise=0.5 would drown" in sentence
     assert "frontend=stft512" in sentence
     off = "augment.gain_db=0 augment.tilt_db=0 augment.equalizer_db=0 augment.lowpass=0 augment.noise=0"
-    assert f"set {off}, or choose frontend=logmel" in sentence
+    assert f"set {off}, or choose frontend=logmel_relative" in sentence
     assert "set augment.tilt_db=0, or" in fails("experiment=seed_v7", "augment.tilt_db=1.5")
     assert "would drown the spectrograms of frontend=stft512" in fails("experiment=recommended", "frontend=stft512")
     assert "set augment.lowpass=0 augment.noise=0, or" in fails(

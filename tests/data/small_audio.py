@@ -9,8 +9,11 @@ import numpy as np
 import soundfile
 
 from genre.data.clips import ClipSpec
+from genre.data.datamodule import GenreDataModule
+from genre.data.protocols import ArtistProtocol
+from genre.data.sources import folder as catalogue_of
 from genre.data.store import SourceFile, Store, prepare
-from genre.features.spectrogram import LogMel
+from genre.features.spectrogram import FrontEnd, LogMel
 
 RATE = 22050
 ONE_SECOND = ClipSpec(clip_sec=1.0)
@@ -60,3 +63,19 @@ class Counter:
     def __call__(self, *args, **options):
         self.calls.append(args)
         return self.function(*args, **options)
+
+
+def module(folder: Path, store_dir: Path, frontend: FrontEnd = SMALL, **options) -> GenreDataModule:
+    """A data module of the music in a folder, dealt by artists."""
+    made = GenreDataModule(
+        catalogue_of(str(folder)),
+        ArtistProtocol(val=0.3, test=0.3),
+        frontend,
+        ONE_SECOND,
+        store_dir=store_dir,
+        batch_size=4,
+        **options,
+    )
+    made.prepare_data()
+    made.setup()
+    return made

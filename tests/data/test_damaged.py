@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from small_audio import ONE_SECOND, RATE, SMALL, contents, make, noise, tracks, write
+from small_audio import ONE_SECOND, RATE, SMALL, contents, make, module, noise, tracks, write
 from small_music import write_music
 
 import genre
@@ -209,21 +209,6 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
     return tmp_path_factory.mktemp("stores")
-
-
-def module(folder: Path, store_dir: Path, **options) -> GenreDataModule:
-    made = GenreDataModule(
-        catalogue_of(str(folder)),
-        ArtistProtocol(val=0.3, test=0.3),
-        SMALL,
-        ONE_SECOND,
-        store_dir=store_dir,
-        batch_size=4,
-        **options,
-    )
-    made.prepare_data()
-    made.setup()
-    return made
 
 
 def test_a_training_batch_is_gathered_from_clean_clips_and_copies(folder, shared):

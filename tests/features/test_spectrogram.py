@@ -50,8 +50,12 @@ def test_logmel_settings_mean_what_they_mean_to_librosa() -> None:
     power = librosa.feature.melspectrogram(
         y=clip, sr=RATE, n_fft=1024, hop_length=300, n_mels=40, fmin=50.0, fmax=8000.0
     )
-    (got,) = frontend.compute(clip[np.newaxis], RATE)
-    np.testing.assert_allclose(got, librosa.power_to_db(power, ref=np.max, amin=1e-6, top_db=None), rtol=0, atol=1e-3)
+    stored = frontend.compute(clip[np.newaxis], RATE)
+    expected = librosa.power_to_db(power, amin=1e-6, top_db=None)
+    np.testing.assert_allclose(stored[0], expected, rtol=0, atol=1e-3)
+    (got,) = frontend.to_float(torch.from_numpy(stored)).numpy()
+    expected = librosa.power_to_db(power, ref=np.max, amin=1e-6, top_db=None)
+    np.testing.assert_allclose(got, expected, rtol=0, atol=1e-3)
 
 
 def test_logmel_at_its_own_rate_resamples_first() -> None:
@@ -92,6 +96,27 @@ def test_stft512_goes_to_the_network_between_minus_one_and_one() -> None:
 def test_logmel_goes_to_the_network_as_it_is() -> None:
     stored = torch.from_numpy(LogMel().compute(music()[np.newaxis], RATE))
     assert torch.equal(LogMel().to_float(stored), stored)
+
+
+def test_levels_from_the_loudest_do_not_depend_on_how_loud_a_clip_is() -> None:
+    clips = np.stack([music(), music(seed=1), music() / 16, np.zeros(3 * RATE, np.float32)])
+    stored = torch.from_numpy(LogMel(ref="max").compute(clips, RATE))
+    levels = LogMel(ref="max").to_float(stored)
+    assert torch.equal(levels.amax(dim=(1, 2)), torch.zeros(4))  # each from its own loudest
+    torch.testing.assert_close(levels[2], levels[0], rtol=0, atol=1e-3)
+    torch.testing.assert_close(stored[2] + 20 * np.log10(16), stored[0], rtol=0, atol=1e-3)
+    assert levels[0].min() >= -80.001
+    assert not levels[3].any()
+
+
+def test_front_ends_that_store_the_same_say_so() -> None:
+    relative = LogMel(ref="max", n_mels=40)
+    assert relative.settings() != LogMel(n_mels=40).settings()
+    assert relative.stored_settings() == LogMel(n_mels=40).stored_settings() == LogMel(n_mels=40).settings()
+    assert LogMel(ref=0.5).stored_settings() == LogMel(ref=0.5).settings()
+    clips = music()[np.newaxis]
+    np.testing.assert_array_equal(relative.compute(clips, RATE), LogMel(n_mels=40).compute(clips, RATE))
+    assert Stft512(bins=200).stored_settings() == Stft512(bins=200).settings()
 
 
 @pytest.mark.parametrize("frontend", VARIANTS, ids=lambda frontend: frontend.name)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from listening import RATE, music, pieces
 
 from genre.features.spectrogram import LogMel
-from genre.inference.frames import FrameStream, Overview, SpectrogramOverview, TopDb
+from genre.inference.frames import ClipLevels, FrameStream, Overview, SpectrogramOverview
 
 
 @pytest.mark.parametrize(("n_fft", "hop_length"), [(512, 128), (512, 200), (256, 300), (2048, 512)])
@@ -30,22 +31,28 @@ def test_a_frame_comes_with_its_last_sample() -> None:
     assert stream.push(np.ones(129, np.float32)).shape == (128, 2)
 
 
-def test_top_db_looks_back_on_a_clip() -> None:
+def test_levels_look_back_on_a_clip() -> None:
     frames = np.array([[0.0, -100.0, -100.0, -100.0], [-90.0, -95.0, -95.0, -95.0]], np.float32)
-    floor = TopDb(80.0, n_frames=2)
-    np.testing.assert_array_equal(floor(frames[:, :3])[:, 1], [-80, -80])  # the loud frame is one of the last two
-    np.testing.assert_array_equal(floor(frames[:, 3:])[:, 0], [-100, -95])  # now it is not
-    np.testing.assert_array_equal(TopDb(None, 2)(frames), frames)
+    levels = ClipLevels(LogMel(top_db=80.0), n_frames=2)
+    np.testing.assert_array_equal(levels(frames[:, :2]), [[0, -80], [-80, -80]])
+    assert levels(frames[:, :0]).shape == (2, 0)
+    np.testing.assert_array_equal(levels(frames[:, 2:3])[:, 0], [-100, -95])  # the loud frame is too long ago
+    levels = ClipLevels(LogMel(top_db=80.0, ref="max"), n_frames=2)
+    np.testing.assert_array_equal(levels(frames[:, :2] - 30), [[0, -80], [-80, -80]])
+    np.testing.assert_array_equal(levels(frames[:, 2:] - 30), [[-5, -5], [0, 0]])
+    np.testing.assert_array_equal(ClipLevels(LogMel(top_db=None), 2)(frames), frames)
+    assert ClipLevels(LogMel(ref="max"), 2)(frames[:, :0]).shape == (2, 0)  # nothing heard yet
 
 
-def test_top_db_over_a_clip_is_that_of_the_front_end_once_the_loudest_frame_has_come() -> None:
-    frontend = LogMel(sample_rate=RATE, n_fft=512, hop_length=128, n_mels=20, top_db=30.0)
+@pytest.mark.parametrize("ref", [1.0, "max"])
+@pytest.mark.parametrize("top_db", [None, 30.0])
+def test_levels_of_a_first_clip_are_those_of_the_front_end(ref: float | str, top_db: float | None) -> None:
+    frontend = LogMel(sample_rate=RATE, n_fft=512, hop_length=128, n_mels=20, ref=ref, top_db=top_db)
     samples = music(1.0)
-    samples[:400] *= 5  # the loudest comes first
-    whole = frontend.compute(samples[np.newaxis], RATE)[0]
-    stream, floor = FrameStream(frontend), TopDb(30.0, whole.shape[1])
-    frames = np.concatenate([floor(stream.push(samples)), floor(stream.finish())], axis=1)
-    np.testing.assert_array_equal(frames[:, 5:], whole[:, 5:])
+    whole = frontend.to_float(torch.from_numpy(frontend.compute(samples[np.newaxis], RATE)))[0].numpy()
+    stream, levels = FrameStream(frontend), ClipLevels(frontend, whole.shape[1])
+    frames = np.concatenate([stream.push(samples), stream.finish()], axis=1)
+    np.testing.assert_array_equal(levels(frames), whole)
 
 
 @pytest.mark.parametrize("n_columns", [0, 1, 19, 20, 21, 1234])

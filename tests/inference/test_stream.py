@@ -12,7 +12,7 @@ import torch
 from listening import RATE, cnn_gru, fusion, mini_vgg, music, pieces
 
 from genre.errors import ConfigError
-from genre.features.spectrogram import LogMel
+from genre.features.spectrogram import LogMel, Stft512
 from genre.inference.decision import Thresholds, decide
 from genre.inference.predictor import Ensemble
 from genre.inference.stream import (
@@ -48,23 +48,25 @@ def test_a_gru_that_may_not_carry_hears_windows() -> None:
     np.testing.assert_allclose([verdict.window for verdict in live], predictor.probabilities(clips), atol=1e-6)
 
 
+@pytest.mark.parametrize("ref", [1.0, "max"])
 @pytest.mark.parametrize("top_db", [None, 20.0])
-def test_a_carried_state_knows_all_frames_so_far(top_db) -> None:
+def test_a_carried_state_knows_all_frames_so_far(top_db, ref) -> None:
     predictor, samples = cnn_gru(), music(4.0)
-    frontend = LogMel(sample_rate=RATE, n_fft=512, hop_length=128, n_mels=32, top_db=top_db)
+    frontend = LogMel(sample_rate=RATE, n_fft=512, hop_length=128, n_mels=32, top_db=top_db, ref=ref)
     predictor.frontend = frontend
     listener = CarriedListener(predictor, hop_sec=0.5, memory_sec=np.inf)
     heard = [answer for piece in pieces(samples, seed=4) for answer in listener.push(piece)]
     assert [answer.end for answer in heard] == [RATE + RATE // 2 * k for k in range(7)]
     whole = LogMel(sample_rate=RATE, n_fft=512, hop_length=128, n_mels=32, top_db=None)
+    levels = np.empty((32, 0), np.float32)
     for answer in heard:
         n_frames = (answer.end - 256) // 128 + 1
-        frames = whole.compute(samples[np.newaxis], RATE)[:, :, :n_frames]
-        if top_db is not None:
-            peaks = frames[0].max(axis=0)
-            span = predictor.model.input_shape[1]
-            floor = [peaks[max(0, t - span + 1) : t + 1].max() - top_db for t in range(n_frames)]
-            frames = np.maximum(frames, np.array(floor, np.float32))
+        frames = whole.compute(samples[np.newaxis], RATE)[0, :, :n_frames]
+        loudest = frames[:, -predictor.model.input_shape[1] :].max()  # of the last second
+        new = frames[:, levels.shape[1] :]
+        new = new if top_db is None else np.maximum(new, loudest - np.float32(top_db))
+        levels = np.concatenate([levels, new - loudest if ref == "max" else new], axis=1)
+        frames = levels[np.newaxis]
         with torch.no_grad():
             logits = predictor.model(torch.from_numpy(frames)[:, None], torch.zeros(1, 57))
             expected = predictor.model.probabilities(logits.double())[0]
@@ -167,9 +169,11 @@ def test_unsure_by_probability_and_by_margin() -> None:
 def test_which_models_can_carry() -> None:
     assert can_carry(cnn_gru())
     assert not any(map(can_carry, (mini_vgg(), fusion(), Ensemble([cnn_gru()]))))
-    relative = cnn_gru()
-    relative.frontend = LogMel(sample_rate=RATE, ref="max")
-    assert not can_carry(relative)
+    relative, half_rate = LogMel(sample_rate=RATE, ref="max"), LogMel(sample_rate=RATE // 2)
+    for frontend, can in ((relative, True), (half_rate, False), (Stft512(), False)):
+        other = cnn_gru()
+        other.frontend = frontend
+        assert can_carry(other) is can
     with pytest.raises(ConfigError, match=r"live\.carry=true needs a cnn_gru"):
         LiveClassifier(mini_vgg(), LiveSettings(carry=True))
 
