@@ -110,8 +110,12 @@ class Result:
 
 def main() -> None:
     arguments = _arguments()
+    from genre.inference.memory import keep_freed_memory
+
     torch.set_num_threads(arguments.threads)
     _silence()
+    if not arguments.return_memory:
+        keep_freed_memory()
     results: list[Result] = []
     with tempfile.TemporaryDirectory(prefix="training-") as scratch:
         for name in arguments.models:
@@ -130,6 +134,7 @@ def _write(results: list[Result], arguments: argparse.Namespace) -> None:
         "machine": {**machine(), "torch": torch.__version__},
         "threads": arguments.threads,
         "precision": arguments.precision,
+        "memory": "returned" if arguments.return_memory else "kept",
         "models": [
             {
                 **asdict(result),
@@ -154,6 +159,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=12, help="steps that count (default: %(default)s)")
     parser.add_argument("--batch-size", type=int, default=32, help="clips a batch (default: %(default)s)")
     parser.add_argument("--precision", default="32-true", help="trainer.precision (default: %(default)s)")
+    parser.add_argument(
+        "--return-memory", action="store_true", help="give freed memory back at every step, as PyTorch by itself does"
+    )
     parser.add_argument(
         "--threads", type=int, default=torch.get_num_threads(), help="threads of PyTorch (default: %(default)s)"
     )

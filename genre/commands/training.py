@@ -62,7 +62,7 @@ from genre.errors import CheckpointError, ConfigError, near_names
 from genre.evaluation.calibration import fit_temperature
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, summary, write_run
-from genre.inference.memory import return_freed_memory
+from genre.inference.memory import keep_freed_memory, return_freed_memory
 from genre.models.base import GenreModule
 from genre.models.registry import file_of_run, load_model, read_checkpoint
 
@@ -114,6 +114,7 @@ def run(cfg: DictConfig) -> float | None:
         raise ConfigError("mode=test evaluates a checkpoint; name it with ckpt=..., such as the best.ckpt of a run")
     folder = output_folder()
     with alone_in(folder):
+        keep_freed_memory()
         try:
             return _run_in(folder, composition(cfg))
         finally:
