@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from small_music import tone, write_music
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 GENRES = ("blues", "classical", "country", "disco", "hiphop", "jazz", "metal", "pop", "reggae", "rock")
 SMALL = ("trainer.max_epochs=1", "model.widths=[2,2]", "model.hidden=8", "logger=none")
 NARROW = {
@@ -25,10 +25,11 @@ NARROW = {
 """Widths of the networks with four stages."""
 
 
-def commands() -> list[str]:
-    """Lines of all shell blocks."""
+def commands(start: str = "") -> list[str]:
+    """Lines of all shell blocks that begin so, each once."""
     blocks = re.findall(r"```sh\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), flags=re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.strip()]
+    lines = (line for block in blocks for line in block.splitlines() if line.strip() and line.startswith(start))
+    return list(dict.fromkeys(lines))
 
 
 def test_make_targets_of_the_readme_exist() -> None:
@@ -72,7 +73,7 @@ def make_wav(path: Path, frequency: float) -> None:
 
 
 def run(arguments: list[str], folder: Path, project: Path = ROOT) -> str:
-    """Run one of the project's scripts in a folder and return what it prints."""
+    """Run one of the project's scripts in a folder, in a process of its own, and return what it prints."""
     script, *rest = arguments
     process = subprocess.run(
         [sys.executable, str(project / script), *rest],
@@ -86,11 +87,32 @@ def run(arguments: list[str], folder: Path, project: Path = ROOT) -> str:
     return process.stdout
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("python train.py")])
-def test_training_commands_of_the_readme(line: str, workshop: Path) -> None:
+@pytest.fixture
+def typed(workshop: Path, run_command, monkeypatch: pytest.MonkeyPatch):
+    """``typed(line, arguments)`` runs a line of the README with these arguments and returns what it prints.
+
+    The first line of each script has a process of its own; the others are run in this one, which has all it takes
+    already loaded.
+    """
+    monkeypatch.chdir(workshop)
+    monkeypatch.setenv("GENRE_STORES", str(workshop / "stores"))
+
+    def run_line(line: str, arguments: list[str]) -> str:
+        script = arguments[0]
+        if line == commands(f"python {script}")[0]:
+            return run(arguments, workshop)
+        result = run_command(Path(script).stem, *arguments[1:])
+        assert result.status == 0, result.out + result.err
+        return result.out
+
+    return run_line
+
+
+@pytest.mark.parametrize("line", commands("python train.py"))
+def test_training_commands_of_the_readme(line: str, workshop: Path, typed) -> None:
     arguments = shlex.split(line)[1:]
     if arguments[1] in ("--help", "--cfg"):
-        assert "mini_vgg" in run(arguments, workshop).lower()
+        assert "mini_vgg" in typed(line, arguments).lower()
         return
     before = set(workshop.rglob("metrics.json"))
     given = {argument.partition("=")[0] for argument in arguments}
@@ -109,7 +131,7 @@ def test_training_commands_of_the_readme(line: str, workshop: Path) -> None:
         "data.hop_sec=2.5": "data.hop_sec=0.5",
     }
     arguments = [shorter.get(argument, argument) for argument in arguments]  # the music of this test lasts 2.2 s
-    run([*arguments, *small], workshop)
+    typed(line, [*arguments, *small])
     made = set(workshop.rglob("metrics.json")) - before
     if "resume=true" in arguments:  # the line before it has finished its jobs
         assert not made
@@ -140,8 +162,8 @@ def feature_table(workshop: Path) -> Path:
 
 
 @pytest.mark.usefixtures("feature_table")
-@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("python sweep_classical.py")])
-def test_classical_commands_of_the_readme(line: str, workshop: Path) -> None:
+@pytest.mark.parametrize("line", commands("python sweep_classical.py"))
+def test_classical_commands_of_the_readme(line: str, workshop: Path, typed) -> None:
     arguments = shlex.split(line)[1:]
     before = set(workshop.rglob("metrics.json"))
     small = ["logger=none", "search.jobs=1"]
@@ -151,7 +173,7 @@ def test_classical_commands_of_the_readme(line: str, workshop: Path) -> None:
         small += ["transform=none,pca", "classifier=ridge,knn", "classifier.grid={}"]
     if not any(argument.startswith("data=") for argument in arguments):
         small += ["data=folder", "data.root=music"]
-    run([*arguments, *small], workshop)
+    typed(line, [*arguments, *small])
     made = set(workshop.rglob("metrics.json")) - before
     assert len(made) >= (2 if "-m" in arguments else 1)
     for path in made:
@@ -166,7 +188,7 @@ MODULES = {
 """Module -> what it prints of the workshop's music and run, and what it writes."""
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("python -m genre.")])
+@pytest.mark.parametrize("line", commands("python -m genre."))
 def test_module_commands_of_the_readme(line: str, workshop: Path) -> None:
     (workshop / "sweeps").mkdir(exist_ok=True)
     arguments = shlex.split(line)[1:]
@@ -184,10 +206,10 @@ def test_module_commands_of_the_readme(line: str, workshop: Path) -> None:
     assert (workshop / written).is_file()
 
 
-@pytest.mark.parametrize("line", [line for line in commands() if line.startswith("python infer.py")] or [""])
-def test_listening_commands_of_the_readme(line: str, workshop: Path) -> None:
+@pytest.mark.parametrize("line", commands("python infer.py"))
+def test_listening_commands_of_the_readme(line: str, workshop: Path, typed) -> None:
     arguments = shlex.split(line)[1:]
-    if not arguments or "devices=true" in arguments:  # which devices there are depends on the machine
+    if "devices=true" in arguments:  # which devices there are depends on the machine
         return
     shutil.copytree(workshop / "runs" / "my_run", workshop / "runs" / "other", dirs_exist_ok=True)
     for argument in arguments[1:]:
@@ -195,7 +217,7 @@ def test_listening_commands_of_the_readme(line: str, workshop: Path) -> None:
             soundfile.write(workshop / argument, tone(440, 2.2), 22050)
     soundfile.write(workshop / "song.wav", tone(440, 2.2), 22050)
     arguments = ["input=stream:song.wav" if argument == "input=mic" else argument for argument in arguments]
-    printed = run([*arguments, "hydra.run.dir=heard"], workshop)
+    printed = typed(line, [*arguments, "hydra.run.dir=heard"])
     assert "high" in printed or "unsure" in printed or "model.pt2" in printed
     if "plot=timeline" in arguments:
         assert list((workshop / "heard").glob("*.timeline.png"))
