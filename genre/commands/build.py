@@ -194,6 +194,11 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     _check_epochs("trainer.max_epochs", cfg.trainer.max_epochs)
     if cfg.callbacks.patience is not None:
         _check_epochs("callbacks.patience", cfg.callbacks.patience, ", or null for never")
+        if cfg.mode == "fit" and monitor is None:
+            raise ConfigError(
+                f"callbacks.patience={cfg.callbacks.patience} needs something that can get better; add "
+                "callbacks.monitor=val/clip_accuracy, or take it out"
+            )
     if cfg.trainer.get("fast_dev_run"):
         raise ConfigError(
             f"trainer.fast_dev_run={cfg.trainer.fast_dev_run} leaves no checkpoint, which a run needs for its "

@@ -35,7 +35,8 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def first(train, music: Path, kept: Path) -> Path:
     """A run of two epochs, stopped early only after many; not to be changed."""
     if not kept.exists():
-        common = ("data=folder", f"data.root={music}", "callbacks.patience=9", *SMALL)
+        stopping = ("callbacks.monitor=val/loss", "callbacks.patience=9")
+        common = ("data=folder", f"data.root={music}", *stopping, *SMALL)
         result = train(*common, "trainer.max_epochs=2", f"hydra.run.dir={kept}")
         assert result.status == 0, result.err
     return kept

@@ -198,7 +198,7 @@ def test_a_checkpoint_from_within_an_epoch_is_not_continued(
 
 
 def test_a_run_killed_after_training_is_only_evaluated(train, music: Path, tmp_path: Path) -> None:
-    early = ("logger=none", "callbacks.patience=1", "optimizer.learning_rate=0.3")
+    early = ("logger=none", "callbacks.monitor=val/loss", "callbacks.patience=1", "optimizer.learning_rate=0.3")
     common = ("data=folder", f"data.root={music}", *SMALL, *early)
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert train(*common, f"hydra.run.dir={whole}", "trainer.max_epochs=30").status == 0

@@ -26,9 +26,19 @@ def test_best_is_the_smallest_loss_and_the_largest_accuracy(monitor: str, tmp_pa
     assert parts.checkpoint.mode == stopping.mode == expected
 
 
+def test_without_a_monitor_the_last_epoch_is_kept(train, music: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    result = train("data=folder", f"data.root={music}", *SMALL, "trainer.max_epochs=3", f"hydra.run.dir={run}")
+    assert result.status == 0, result.err
+    best, last = (torch.load(run / name, weights_only=True) for name in ("best.ckpt", "last.ckpt"))
+    assert best["epoch"] == last["epoch"] == 2
+    for name, weights in last["state_dict"].items():
+        assert name == "temperature" or torch.equal(best["state_dict"][name], weights)
+
+
 def test_the_epoch_with_the_best_accuracy_is_kept(train, music: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    common = ("data=folder", f"data.root={music}", *SMALL, "trainer.max_epochs=10", "callbacks.patience=null")
+    common = ("data=folder", f"data.root={music}", *SMALL, "trainer.max_epochs=10")
     eager = ("optimizer.learning_rate=0.01", "model.dropout=0", "model.block_dropout=0", "seed=1")
     result = train(*common, *eager, "callbacks.monitor=val/clip_accuracy", f"hydra.run.dir={run}")
     assert result.status == 0, result.err

@@ -121,12 +121,11 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("trainer.max_epochs=0", "trainer.max_epochs=0"),
         ("+trainer.limit_train_batches=0", "trainer.limit_train_batches=0 leaves nothing to learn from; take it out"),
         ("+trainer.max_steps=0", "trainer.max_steps=0 leaves nothing to learn from"),
-        ("+trainer.limit_val_batches=0", "trainer.limit_val_batches=0 leaves nothing to judge epochs by; take it out"),
         ("callbacks.monitor_mode=up", "callbacks.monitor_mode=up"),
-        ("callbacks.monitor_mode=max", "callbacks.monitor_mode=max does not fit callbacks.monitor=val/loss"),
         ("callbacks.patience=abc", "callbacks.patience=abc is not a number of epochs"),
         ("callbacks.patience=-1", "give 1 or more, or null for never"),
         ("callbacks.patience=2.5", "callbacks.patience=2.5"),
+        ("callbacks.patience=5", "needs something that can get better; add callbacks.monitor=val/clip_accuracy"),
         ("seed=5000000000", "seed=5000000000 is out of range; give a whole number from 0 to 4294967295"),
         ("seed=-1", "seed=-1"),
         ("seed=one", "seed=one"),
@@ -175,6 +174,16 @@ def test_a_wrong_deal_is_found_before_music_is_composed(command: str, seed: str,
 )
 def test_wrong_setting_of_the_model(argument: str, hint: str, fails, music: Path) -> None:
     assert hint in fails("data=folder", f"data.root={music}", "data.clip_sec=1", argument)
+
+
+def test_settings_that_judge_epochs_together(fails) -> None:
+    by_loss = "callbacks.monitor=val/loss"
+    assert "callbacks.monitor_mode=max does not fit callbacks.monitor=val/loss" in fails(
+        by_loss, "callbacks.monitor_mode=max"
+    )
+    assert "trainer.limit_val_batches=0 leaves nothing to judge epochs by; take it out" in fails(
+        by_loss, "+trainer.limit_val_batches=0"
+    )
 
 
 def test_a_folder_of_music_with_the_demo_data_is_not_written_to(fails, music: Path) -> None:
