@@ -125,6 +125,7 @@ class CarriedListener(Listener):
     """Lets a recurrent network listen on: its answer rests on all it remembers, at the same cost a second.
 
     What :meth:`CNNGRU.forward` would say of all frames so far; with ``memory_sec``, of what has not faded yet.
+    Levels that go by the loudest of a clip go by the loudest of the last clip's length, see :class:`ClipLevels`.
 
     Parameters
     ----------
