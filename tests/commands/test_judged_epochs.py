@@ -19,7 +19,8 @@ SMALL = ("data.clip_sec=1", "model.widths=[4,8]", "model.hidden=16", "data.batch
 @pytest.mark.parametrize("monitor", MONITORED)
 def test_best_is_the_smallest_loss_and_the_largest_accuracy(monitor: str, tmp_path: Path) -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = compose("train", overrides=[f"callbacks.monitor={monitor}", "logger=none", "trainer.accelerator=cpu"])
+        asked = (f"callbacks.monitor={monitor}", "callbacks.patience=10", "logger=none", "trainer.accelerator=cpu")
+        cfg = compose("train", overrides=list(asked))
     parts = build_trainer(cfg, tmp_path)
     [stopping] = [one for one in parts.trainer.callbacks if isinstance(one, EarlyStopping)]
     expected = "min" if monitor == "val/loss" else "max"

@@ -87,32 +87,11 @@ def run(arguments: list[str], folder: Path, project: Path = ROOT) -> str:
     return process.stdout
 
 
-@pytest.fixture
-def typed(workshop: Path, run_command, monkeypatch: pytest.MonkeyPatch):
-    """``typed(line, arguments)`` runs a line of the README with these arguments and returns what it prints.
-
-    The first line of each script has a process of its own; the others are run in this one, which has all it takes
-    already loaded.
-    """
-    monkeypatch.chdir(workshop)
-    monkeypatch.setenv("GENRE_STORES", str(workshop / "stores"))
-
-    def run_line(line: str, arguments: list[str]) -> str:
-        script = arguments[0]
-        if line == commands(f"python {script}")[0]:
-            return run(arguments, workshop)
-        result = run_command(Path(script).stem, *arguments[1:])
-        assert result.status == 0, result.out + result.err
-        return result.out
-
-    return run_line
-
-
 @pytest.mark.parametrize("line", commands("python train.py"))
-def test_training_commands_of_the_readme(line: str, workshop: Path, typed) -> None:
+def test_training_commands_of_the_readme(line: str, workshop: Path) -> None:
     arguments = shlex.split(line)[1:]
     if arguments[1] in ("--help", "--cfg"):
-        assert "mini_vgg" in typed(line, arguments).lower()
+        assert "mini_vgg" in run(arguments, workshop).lower()
         return
     before = set(workshop.rglob("metrics.json"))
     given = {argument.partition("=")[0] for argument in arguments}
@@ -131,7 +110,7 @@ def test_training_commands_of_the_readme(line: str, workshop: Path, typed) -> No
         "data.hop_sec=2.5": "data.hop_sec=0.5",
     }
     arguments = [shorter.get(argument, argument) for argument in arguments]  # the music of this test lasts 2.2 s
-    typed(line, [*arguments, *small])
+    run([*arguments, *small], workshop)
     made = set(workshop.rglob("metrics.json")) - before
     if "resume=true" in arguments:  # the line before it has finished its jobs
         assert not made
@@ -163,7 +142,7 @@ def feature_table(workshop: Path) -> Path:
 
 @pytest.mark.usefixtures("feature_table")
 @pytest.mark.parametrize("line", commands("python sweep_classical.py"))
-def test_classical_commands_of_the_readme(line: str, workshop: Path, typed) -> None:
+def test_classical_commands_of_the_readme(line: str, workshop: Path) -> None:
     arguments = shlex.split(line)[1:]
     before = set(workshop.rglob("metrics.json"))
     small = ["logger=none", "search.jobs=1"]
@@ -173,7 +152,7 @@ def test_classical_commands_of_the_readme(line: str, workshop: Path, typed) -> N
         small += ["transform=none,pca", "classifier=ridge,knn", "classifier.grid={}"]
     if not any(argument.startswith("data=") for argument in arguments):
         small += ["data=folder", "data.root=music"]
-    typed(line, [*arguments, *small])
+    run([*arguments, *small], workshop)
     made = set(workshop.rglob("metrics.json")) - before
     assert len(made) >= (2 if "-m" in arguments else 1)
     for path in made:
@@ -207,7 +186,7 @@ def test_module_commands_of_the_readme(line: str, workshop: Path) -> None:
 
 
 @pytest.mark.parametrize("line", commands("python infer.py"))
-def test_listening_commands_of_the_readme(line: str, workshop: Path, typed) -> None:
+def test_listening_commands_of_the_readme(line: str, workshop: Path) -> None:
     arguments = shlex.split(line)[1:]
     if "devices=true" in arguments:  # which devices there are depends on the machine
         return
@@ -217,7 +196,7 @@ def test_listening_commands_of_the_readme(line: str, workshop: Path, typed) -> N
             soundfile.write(workshop / argument, tone(440, 2.2), 22050)
     soundfile.write(workshop / "song.wav", tone(440, 2.2), 22050)
     arguments = ["input=stream:song.wav" if argument == "input=mic" else argument for argument in arguments]
-    printed = typed(line, [*arguments, "hydra.run.dir=heard"])
+    printed = run([*arguments, "hydra.run.dir=heard"], workshop)
     assert "high" in printed or "unsure" in printed or "model.pt2" in printed
     if "plot=timeline" in arguments:
         assert list((workshop / "heard").glob("*.timeline.png"))
