@@ -6,6 +6,7 @@ and of the stores under the same names.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
@@ -92,8 +93,15 @@ def _own_processes() -> AbstractContextManager[Any]:
     nested = bool(active.nesting_level)  # within a worker of joblib, such as a job of launcher=joblib, nobody chose
     if type(active).__name__ != "LokyBackend" and not nested:
         return nullcontext()
-    config: AbstractContextManager[Any] = parallel_config("loky", inner_max_num_threads=1, idle_worker_timeout=IDLE_SEC)
+    config: AbstractContextManager[Any] = parallel_config(
+        "loky", inner_max_num_threads=1, idle_worker_timeout=IDLE_SEC, initializer=_leave_ctrl_c_to_the_parent
+    )
     return config
+
+
+def _leave_ctrl_c_to_the_parent() -> None:
+    """A terminal sends Ctrl-C to every process; the parent ends its workers, which have nothing to say of it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def _on_dask(calls: Sequence[Call], workers: int, address: str | None) -> Generator[Any, None, None]:

@@ -250,6 +250,19 @@ def test_ctrl_c_ends_quickly_and_keeps_what_is_finished(root, stores, undisturbe
     assert the_store(stores) == undisturbed
 
 
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="finds the workers through /proc")
+def test_workers_leave_ctrl_c_to_the_process_that_started_them(root, stores, undisturbed):
+    run = Run(root, stores)
+    run.until(some(4))
+    workers = run.workers()
+    assert len(workers) >= 2
+    for pid in workers:
+        os.kill(pid, signal.SIGINT)
+    status, errors = run.end()
+    assert (status, errors) == (0, "")
+    assert the_store(stores) == undisturbed
+
+
 class Disk:
     """A disk with room for so many bytes; everything written through ``Path.open`` below its folder counts."""
 
