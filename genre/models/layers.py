@@ -56,6 +56,36 @@ class FeatureNetwork(nn.Module):
         return vectors
 
 
+NARROW = 16
+"""Floats that the longest vectors of a processor hold."""
+
+
+class PointwiseConv2d(nn.Conv2d):
+    """A 1 x 1 convolution with a stride, whose gradients are right for any number of channels.
+
+    oneDNN's gradient of its weights writes past its workspace where values are channels-last, the stride is not 1 and
+    a vector holds more floats than there are channels: the gradient is wrong, or the process crashes or hangs
+    (https://github.com/uxlfoundation/oneDNN/issues/6035). So few channels are thinned out first, which is the same.
+
+    Parameters
+    ----------
+    channels, width
+        Channels of the input and of the result.
+    stride
+        In both directions.
+    """
+
+    def __init__(self, channels: int, width: int, stride: int) -> None:
+        super().__init__(channels, width, 1, stride, bias=False)
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Return (B, width, ceil(bins / stride), ceil(frames / stride)) of (B, channels, bins, frames)."""
+        if self.in_channels >= NARROW:
+            return super().forward(inputs)
+        bins, frames = self.stride
+        return functional.conv2d(inputs[..., ::bins, ::frames], self.weight)
+
+
 class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions whose result is added to their input (He et al., 2016, the basic block).
 
@@ -76,7 +106,7 @@ class ResidualBlock(nn.Module):
         self.shortcut: nn.Module = nn.Identity()
         if stride != 1 or channels != width:
             self.shortcut = nn.Sequential(
-                nn.Conv2d(channels, width, 1, stride, bias=False),
+                PointwiseConv2d(channels, width, stride),
                 nn.BatchNorm2d(width),
             )
 

@@ -10,11 +10,13 @@ import torch
 from hydra.errors import InstantiationException
 from pytorch_lightning import Trainer
 from small_models import batch, built, composed, losses, names, narrowed
+from torch import nn
 from torch.utils.data import DataLoader
 
 from genre.commands.entry import explain
 from genre.errors import ConfigError
 from genre.models.base import GenreModule
+from genre.models.layers import PointwiseConv2d
 from genre.models.registry import MODELS, load_model
 
 every_model = pytest.mark.parametrize("name", names("model"))
@@ -48,6 +50,14 @@ def trained(model: GenreModule, steps: int = 2) -> Trainer:
 
 def test_every_class_has_a_configuration() -> None:
     assert {type(narrow(name)).__name__ for name in names("model")} == set(MODELS)
+
+
+@every_model
+def test_no_shortcut_of_a_narrow_network_has_wrong_gradients(name: str) -> None:
+    """See PointwiseConv2d."""
+    for layer in narrow(name).modules():
+        if isinstance(layer, nn.Conv2d) and layer.kernel_size == (1, 1) and layer.stride != (1, 1):
+            assert isinstance(layer, PointwiseConv2d)
 
 
 @every_model

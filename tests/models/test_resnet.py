@@ -4,9 +4,10 @@ import pytest
 import torch
 from small_models import TEN, batch, built, composed, count_parameters, losses, shared
 from torch import nn
+from torch.nn import functional
 
 from genre.errors import ConfigError
-from genre.models.layers import FEATURE_LIMIT, FeatureNetwork, ResidualBlock
+from genre.models.layers import FEATURE_LIMIT, FeatureNetwork, PointwiseConv2d, ResidualBlock
 from genre.models.resnet import FusionNetwork, ResNet34, ResNet34Fusion
 
 TORCHVISION = {"resnet34": 21_797_672, "resnet18": 11_689_512}
@@ -47,6 +48,24 @@ def test_small_network_is_a_fraction_of_the_work() -> None:
         sizes = [cfg.model.blocks[stage] * cfg.model.widths[stage] ** 2 / 4**stage for stage in range(4)]
         work[name] = sum(sizes)
     assert work["resnet_small"] * 10 < work["resnet34"]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5, 8, 12, 16, 24])
+@pytest.mark.parametrize(("bins", "frames"), [(16, 6), (7, 5)])
+def test_gradients_of_a_strided_shortcut_are_right_for_any_number_of_channels(
+    channels: int, bins: int, frames: int
+) -> None:
+    torch.manual_seed(0)
+    layer = PointwiseConv2d(channels, 2 * channels, 2).to(memory_format=torch.channels_last)
+    inputs = torch.randn(18, channels, bins, frames).contiguous(memory_format=torch.channels_last).requires_grad_()
+    weight, exact = (values.detach().double().requires_grad_() for values in (layer.weight, inputs))
+    output, expected = layer(inputs), functional.conv2d(exact, weight, stride=2)
+    above = torch.randn_like(output)
+    output.backward(above)
+    expected.backward(above.double())
+    torch.testing.assert_close(output, expected.float())
+    torch.testing.assert_close(inputs.grad, exact.grad.float())
+    torch.testing.assert_close(layer.weight.grad, weight.grad.float(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize(("stride", "pool", "side"), [(2, 2, 32), (1, 1, 128), (2, 1, 64), (4, 2, 16)])
