@@ -6,13 +6,15 @@ import hydra
 from omegaconf import DictConfig
 
 from genre.commands.entry import command, guarded
+from genre.commands.importing import importing
 
 
 @hydra.main(version_base="1.3", config_path="conf", config_name="infer")
 @command
 def main(cfg: DictConfig) -> None:
     """Classify files, folders or what a microphone hears, as the configuration says."""
-    from genre.commands.inference import run
+    with importing():
+        from genre.commands.inference import run
 
     run(cfg)
 

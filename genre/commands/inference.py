@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 
 from genre.commands.console import note
 from genre.commands.entry import plain_arguments
+from genre.commands.importing import importing
 from genre.commands.listing import check_top, resolved_format
 from genre.commands.live import MICROPHONE, STREAM, is_live, listen, print_devices
 from genre.commands.settings import denoiser_maker, listed, results_folder, thresholds, wanted_plots
@@ -40,7 +41,8 @@ def run(cfg: DictConfig) -> None:
         note(f"note: {line}", style="yellow")
 
     def load() -> tuple[Predictor, Callable[[], Denoiser]]:
-        from genre.inference.predictor import load_predictor
+        with importing():
+            from genre.inference.predictor import load_predictor
 
         predictor = load_predictor(listed(cfg, "ckpt"))
         return predictor, denoiser_maker(cfg.denoise, predictor.clips.sample_rate)

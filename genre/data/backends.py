@@ -100,7 +100,7 @@ def _own_processes() -> AbstractContextManager[Any]:
 
 
 def _leave_ctrl_c_to_the_parent() -> None:
-    """A terminal sends Ctrl-C to every process; the parent ends its workers, which have nothing to say of it."""
+    """Ignore Ctrl-C, which a terminal sends to every process: the parent ends its workers, and they say nothing."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
