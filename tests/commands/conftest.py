@@ -27,6 +27,8 @@ class Result:
 
 Command = Callable[..., Result]
 JOBS = ("search.jobs=1",)
+WITHOUT_PICTURES = ("logger=none", "report=false")
+"""Drawing takes most of the time of a run as small as those of the tests."""
 
 
 @pytest.fixture
@@ -54,8 +56,15 @@ def run_command(
 
 @pytest.fixture
 def train(run_command: Command) -> Command:
-    """``train("name=value", ...)`` runs train.py with these arguments."""
-    return functools.partial(run_command, "train")
+    """``train("name=value", ...)`` runs train.py with these arguments, and draws nothing unless told to."""
+
+    def run(*arguments: str) -> Result:
+        given = {argument.partition("=")[0] for argument in arguments}
+        return run_command(
+            "train", *arguments, *(new for new in WITHOUT_PICTURES if new.partition("=")[0] not in given)
+        )
+
+    return run
 
 
 @pytest.fixture

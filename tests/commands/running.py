@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import runpy
 import signal
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from command_server import run_python
 from hydra.core.global_hydra import GlobalHydra
 
 ROOT = Path(__file__).parent.parent.parent
@@ -57,13 +57,5 @@ def run_entry_point(name: str, arguments: tuple[str, ...], monkeypatch: pytest.M
 def killed(arguments: Sequence[str], number: int) -> None:
     """Run train.py in a group of processes that is killed when half of its ``number``-th last.ckpt is written."""
     code = KILLED_WHILE_WRITING.format(number=number, arguments=[str(ROOT / "train.py"), *arguments])
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.run(
-        [sys.executable, "-c", code],
-        env=environment,
-        capture_output=True,
-        text=True,
-        start_new_session=True,
-        check=False,
-    )
+    process = run_python(["-c", code], Path.cwd())
     assert process.returncode == -signal.SIGKILL, process.stdout + process.stderr

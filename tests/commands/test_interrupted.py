@@ -174,7 +174,7 @@ def test_an_interrupted_evaluation_says_that_it_begins_anew(
     handler = signal.getsignal(signal.SIGINT)
     with monkeypatch.context() as patch:
         patch.setattr("genre.commands.training.write_run_page", interrupt)
-        result = train(*common, f"hydra.run.dir={run}")
+        result = train(*common, f"hydra.run.dir={run}", "report=true")
     assert told(result) == f"interrupted while the page was written: all other results are in {run}"
     assert (run / "metrics.json").is_file()
     monkeypatch.setattr(GenreModule, "predict_step", interrupt)

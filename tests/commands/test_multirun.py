@@ -63,7 +63,7 @@ def test_a_job_leaves_no_data_behind(train, music: Path, tmp_path: Path, monkeyp
 def test_training_sweep_has_a_table_names_failures_and_repeats_nothing(train, music: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     common = ("data=folder", f"data.root={music}", f"hydra.sweep.dir={folder}", *SMALL)
-    result = train("-m", "seed=0,1,-1", *common)
+    result = train("-m", "seed=0,1,-1", "report=true", *common)
     assert result.status == 1
     assert "1 of 3 runs failed (the first, mini_vgg_seed-1: seed=-1 is out of range" in result.err
     done, failed = rows_of(folder / "leaderboard.csv")
@@ -192,8 +192,8 @@ def test_any_error_at_the_end_of_a_multirun_fails_the_command(
 
 def test_tensorboard_shows_a_sweep_as_one_table(train, music: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
-    folds = ("protocol=kfold", "protocol.n_folds=2", "protocol.fold=0,1")
-    result = train("-m", *folds, "data=folder", f"data.root={music}", f"hydra.sweep.dir={folder}", *SMALL[:-1])
+    settings = ("protocol=kfold", "protocol.n_folds=2", "protocol.fold=0,1", "logger=tensorboard", *SMALL[:-1])
+    result = train("-m", "data=folder", f"data.root={music}", f"hydra.sweep.dir={folder}", *settings)
     assert result.status == 0, result.err
     # what `tensorboard --logdir folder` does
     events = plugin_event_multiplexer.EventMultiplexer().AddRunsFromDirectory(str(folder))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import soundfile
+from command_server import run_python
 from small_music import tone, write_music
 
 ROOT = Path(__file__).parent.parent.parent
@@ -75,14 +76,8 @@ def make_wav(path: Path, frequency: float) -> None:
 def run(arguments: list[str], folder: Path, project: Path = ROOT) -> str:
     """Run one of the project's scripts in a folder, in a process of its own, and return what it prints."""
     script, *rest = arguments
-    process = subprocess.run(
-        [sys.executable, str(project / script), *rest],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "GENRE_STORES": str(folder / "stores")},
-        check=False,
-    )
+    environment = {**os.environ, "GENRE_STORES": str(folder / "stores")}
+    process = run_python([str(project / script), *rest], folder, environment, imported=project == ROOT)
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout
 
@@ -173,14 +168,8 @@ def test_module_commands_of_the_readme(line: str, workshop: Path) -> None:
     arguments = shlex.split(line)[1:]
     printed, written = MODULES[arguments[1]]
     (workshop / written).unlink(missing_ok=True)
-    done = subprocess.run(
-        [sys.executable, *arguments],
-        cwd=workshop,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-    )
+    done = run_python(arguments, workshop)
+    assert done.returncode == 0, done.stderr
     assert printed in done.stdout
     assert (workshop / written).is_file()
 
@@ -221,14 +210,8 @@ def python_blocks(document: str) -> list[str]:
 def test_python_of_the_readme_names_the_genre_of_a_file(workshop: Path) -> None:
     [code] = python_blocks("README.md")
     soundfile.write(workshop / "song.mp3", tone(440, 2.2), 22050)
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=workshop,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        check=True,
-    )
+    done = run_python(["-c", code], workshop)
+    assert done.returncode == 0, done.stderr
     assert re.search(r"\{'high': \S+, 'low': \S+, 'middle': \S+\}\n\[0. 1.\]", done.stdout)
 
 

@@ -103,7 +103,7 @@ def test_every_step_has_its_learning_rate_and_every_epoch_that_of_its_last(train
     run = tmp_path / "run"
     small = ("data.clip_sec=1", "model.widths=[4,8]", "model.hidden=16", "trainer.max_epochs=2", "data.batch_size=4")
     schedule = ("optimizer.learning_rate=0.01", "scheduler=step", "scheduler.at=0.75")
-    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={run}", *small, *schedule)
+    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={run}", "logger=tensorboard", *small, *schedule)
     assert result.status == 0, result.err
     events = EventAccumulator(str(run / "tensorboard"))
     events.Reload()

@@ -51,7 +51,7 @@ SMALL = (
 @pytest.fixture
 def finished(train, music: Path, tmp_path: Path) -> Path:
     run = tmp_path / "run"
-    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={run}", *SMALL)
+    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={run}", "report=true", *SMALL)
     assert result.status == 0, result.err
     return run
 
@@ -232,7 +232,7 @@ def test_tensorboard_events(train, music: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
     run = tmp_path / "run"
-    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={run}", *SMALL[:-1])
+    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={run}", "logger=tensorboard", *SMALL[:-1])
     assert result.status == 0, result.err
     events = EventAccumulator(str(run / "tensorboard"))
     events.Reload()
