@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import logging
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,11 @@ def infer(run_command: Command) -> Command:
 
 @pytest.fixture
 def sweep(run_command: Command) -> Command:
-    """``sweep("name=value", ...)`` runs sweep_classical.py with these arguments, in this process and no other."""
+    """``sweep("name=value", ...)`` runs sweep_classical.py in this process and no other, and draws nothing either."""
+    return lambda *arguments: run_command("sweep_classical", *with_more(arguments, (*JOBS, *WITHOUT_PICTURES)))
 
-    def run(*arguments: str) -> Result:
-        return run_command("sweep_classical", *arguments, *(() if "search.jobs" in str(arguments) else JOBS))
 
-    return run
+def with_more(arguments: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
+    """Return the arguments with those settings that they do not have."""
+    given = {argument.partition("=")[0] for argument in arguments}
+    return (*arguments, *(setting for setting in more if setting.partition("=")[0] not in given))

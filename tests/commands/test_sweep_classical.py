@@ -118,7 +118,7 @@ def table(tmp_path: Path) -> Path:
 
 def test_a_run_leaves_every_file(sweep, data, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    result = sweep(*data, "transform=pca", "classifier=svm", f"hydra.run.dir={run}")
+    result = sweep(*data, "transform=pca", "classifier=svm", f"hydra.run.dir={run}", "report=true")
     assert result.status == 0, result.err
     names = {path.name for path in run.iterdir()}
     assert names >= OUTPUTS | PICTURES
@@ -280,7 +280,7 @@ SWEEP = ("-m", "transform=none,pca", "classifier=ridge,knn", "classifier.grid={}
 def test_a_sweep_leaves_one_table_and_pictures(sweep, data, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     loading._read.clear()
-    result = sweep(*SWEEP, *data, f"hydra.sweep.dir={folder}")
+    result = sweep(*SWEEP, *data, f"hydra.sweep.dir={folder}", "report=true")
     assert result.status == 0, result.err
     names = {f"{transform}_{classifier}" for transform in ("none", "pca") for classifier in ("ridge", "knn")}
     assert {path.name for path in folder.iterdir() if path.is_dir()} == names
@@ -348,7 +348,8 @@ def test_tensorboard_has_trials_and_settings(sweep, data, tmp_path: Path) -> Non
 
     run = tmp_path / "run"
     settings = [setting for setting in data if setting != "logger=none"]
-    result = sweep(*settings, "classifier=ridge", "classifier.grid.alpha=[1,10]", f"hydra.run.dir={run}")
+    settings += ["logger=tensorboard", "classifier=ridge", "classifier.grid.alpha=[1,10]"]
+    result = sweep(*settings, f"hydra.run.dir={run}")
     assert result.status == 0, result.err
     events = EventAccumulator(str(run / "tensorboard")).Reload()
     scores = [float(row["track_accuracy"]) for row in rows_of(run / "trials.csv")]
