@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import json
 import math
 import sys
 from collections import Counter
@@ -287,7 +288,7 @@ def _variants(groups: Sequence[Sequence[RunReport]]) -> list[_Names]:
         return [_Names()]
 
     def told(one: Mapping[str, Any], which: Iterable[str]) -> str:
-        return ", ".join(f"{short[name]}={one[name]}" for name in which if name in one)
+        return ", ".join(f"{short[name]}={_as_typed(one[name])}" for name in which if name in one)
 
     def unusual(one: Mapping[str, Any]) -> list[str]:
         return [name for name in short if name not in usual or setting_key(one[name]) != setting_key(usual[name])]
@@ -298,6 +299,11 @@ def _variants(groups: Sequence[Sequence[RunReport]]) -> list[_Names]:
         else _Names("unknown settings", "unknown settings", told(usual, usual))
         for one in settings
     ]
+
+
+def _as_typed(value: object) -> object:
+    """Return a value as a command has it: ``null``, ``true`` and ``false`` instead of Python's names."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else value
 
 
 def _usual(name: str, known: Sequence[Mapping[str, Any]]) -> list[object]:

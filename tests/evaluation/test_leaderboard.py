@@ -519,15 +519,21 @@ def test_what_most_variants_share_is_told_once(tmp_path, make_predictions):
         "mini_vgg (mixup=0, widths=[4, 4])": 1,
         "mini_vgg (unknown settings)": 1,
     }
-    assert "\n\nWhere mini_vgg does not say otherwise: hop_sec=None, widths=[2, 2]." in markdown(standings)
+    assert "\n\nWhere mini_vgg does not say otherwise: hop_sec=null, widths=[2, 2]." in markdown(standings)
     write_leaderboard(tmp_path, standings)
     assert {row["settings"] for row in rows_of(tmp_path / "leaderboard.csv")} == {
-        "mixup=0.3, hop_sec=None, widths=[2, 2]",
-        "mixup=0.0, hop_sec=None, widths=[2, 2]",
+        "mixup=0.3, hop_sec=null, widths=[2, 2]",
+        "mixup=0.0, hop_sec=null, widths=[2, 2]",
         "mixup=0.3, hop_sec=1.0, widths=[2, 2]",
-        "mixup=0, hop_sec=None, widths=[4, 4]",
+        "mixup=0, hop_sec=null, widths=[4, 4]",
         "unknown settings",
     }
+
+
+def test_settings_are_told_as_a_command_has_them():
+    runs = [replace(run_of(f"r{i}"), settings={"cache": value}) for i, value in enumerate((True, False, None, "x", 1))]
+    told = {standing.variant for standing in leaderboard(runs)}
+    assert told == {"cache=true", "cache=false", "cache=null", "cache=x", "cache=1"}
 
 
 def test_where_half_the_variants_share_a_value_every_line_tells_its_own():
