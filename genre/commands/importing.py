@@ -1,4 +1,4 @@
-"""Imports that take less time, and end sooner."""
+"""Imports that take less time, and let the command end sooner."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def importing() -> Iterator[None]:
 
     PyTorch, Lightning and scikit-learn leave half a million objects that stay to the end, and Python looks through them
     for garbage again and again: while they are imported, whenever a library collects garbage, and as the process ends.
-    So it does not here, and sets what it finds after the imports aside for good (:func:`gc.freeze`).
+    So no garbage is collected here, and what is there after the imports is set aside for good (:func:`gc.freeze`).
     """
     known, collects = len(sys.modules), gc.isenabled()
     gc.disable()

@@ -56,8 +56,8 @@ class FeatureNetwork(nn.Module):
         return vectors
 
 
-NARROW = 16
-"""Floats that the longest vectors of a processor hold."""
+LONGEST_VECTOR = 16
+"""Floats in a register of AVX-512."""
 
 
 class PointwiseConv2d(nn.Conv2d):
@@ -80,7 +80,7 @@ class PointwiseConv2d(nn.Conv2d):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         """Return (B, width, ceil(bins / stride), ceil(frames / stride)) of (B, channels, bins, frames)."""
-        if self.in_channels >= NARROW:
+        if self.in_channels >= LONGEST_VECTOR:
             return super().forward(inputs)
         bins, frames = self.stride
         return functional.conv2d(inputs[..., ::bins, ::frames], self.weight)
