@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
@@ -14,6 +15,7 @@ import pytest
 from running import run_entry_point
 
 from genre.commands.callbacks import StepSeed
+from genre.evaluation import report
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Result:
 Command = Callable[..., Result]
 JOBS = ("search.jobs=1",)
 WITHOUT_PICTURES = ("logger=none", "report=false")
-"""Drawing takes most of the time of a run as small as those of the tests."""
+"""Drawing takes most of the time of a run as small as those of the tests; see :func:`train`."""
 
 
 @pytest.fixture
@@ -45,6 +47,7 @@ def run_command(
         shown = capsys.readouterr()
         return Result(status, shown.out, shown.err)
 
+    _leave_what_is_imported_alone()
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     yield run
@@ -54,17 +57,29 @@ def run_command(
         handler.close()
 
 
+@functools.cache
+def _leave_what_is_imported_alone() -> None:
+    """Spare every command the search for garbage among what all imported, as in a process of its own it is spared."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture
-def train(run_command: Command) -> Command:
-    """``train("name=value", ...)`` runs train.py with these arguments, and draws nothing unless told to."""
+def train(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """``train("name=value", ...)`` runs train.py with these arguments, and draws nothing unless told to.
 
-    def run(*arguments: str) -> Result:
-        given = {argument.partition("=")[0] for argument in arguments}
-        return run_command(
-            "train", *arguments, *(new for new in WITHOUT_PICTURES if new.partition("=")[0] not in given)
-        )
+    A test that looks at any picture of a run asks for its report: ``train("report=true", ...)``.
+    """
+    return lambda *arguments: _drawing_little(run_command, "train", arguments, monkeypatch)
 
-    return run
+
+def _drawing_little(
+    run_command: Command, name: str, arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> Result:
+    with monkeypatch.context() as patch:
+        if not any(argument.startswith("report=") for argument in arguments):
+            patch.setattr(report, "_write_pictures", lambda *_: None)
+        return run_command(name, *with_more(arguments, WITHOUT_PICTURES))
 
 
 @pytest.fixture
@@ -98,9 +113,9 @@ def infer(run_command: Command) -> Command:
 
 
 @pytest.fixture
-def sweep(run_command: Command) -> Command:
-    """``sweep("name=value", ...)`` runs sweep_classical.py in this process and no other, and draws nothing either."""
-    return lambda *arguments: run_command("sweep_classical", *with_more(arguments, (*JOBS, *WITHOUT_PICTURES)))
+def sweep(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
+    """``sweep("name=value", ...)`` runs sweep_classical.py in this process and no other, and draws as :func:`train`."""
+    return lambda *arguments: _drawing_little(run_command, "sweep_classical", with_more(arguments, JOBS), monkeypatch)
 
 
 def with_more(arguments: Sequence[str], more: Sequence[str]) -> tuple[str, ...]:
