@@ -48,6 +48,9 @@ if TYPE_CHECKING:
 NOT_SHAPING = ("store_dir", "jobs", "in_memory", "root", "source", "csv")
 """Settings of data that say where things are or how fast they go; the audio itself counts by its content."""
 
+SHOWN_ONLY = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps")
+"""Settings of trainer that say what is shown of a training."""
+
 TRAINING_GROUPS = (
     "protocol",
     "frontend",
@@ -199,20 +202,7 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
                 f"callbacks.patience={cfg.callbacks.patience} needs something that can get better; add "
                 "callbacks.monitor=val/clip_accuracy, or take it out"
             )
-    if cfg.trainer.get("fast_dev_run"):
-        raise ConfigError(
-            f"trainer.fast_dev_run={cfg.trainer.fast_dev_run} leaves no checkpoint, which a run needs for its "
-            "evaluation; for a quick try take trainer.max_epochs=1 data.max_clips=1 instead"
-        )
-    for name in ("limit_train_batches", "max_steps"):
-        if cfg.mode == "fit" and cfg.trainer.get(name) == 0:
-            raise ConfigError(
-                f"trainer.{name}={cfg.trainer[name]} leaves nothing to learn from; take it out, or raise it"
-            )
-    if cfg.mode == "fit" and cfg.trainer.get("limit_val_batches") == 0 and monitor is not None:
-        raise ConfigError(
-            "trainer.limit_val_batches=0 leaves nothing to judge epochs by; take it out, or set callbacks.monitor=null"
-        )
+    _check_limits(cfg, monitor)
     history = History()
     best = BestCheckpoint(folder, monitor=monitor, mode=mode)
     last = ModelCheckpoint(folder, "last", save_on_train_epoch_end=True, enable_version_counter=False)
@@ -243,6 +233,29 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
     if pruning is not None:
         trainer.callbacks.append(pruning)  # type: ignore[attr-defined]
     return TrainerParts(trainer, history, best, pruning)
+
+
+def _check_limits(cfg: DictConfig, monitor: str | None) -> None:
+    """Raise ConfigError for what Lightning offers to see and to judge less, where nothing sensible would be left."""
+    if cfg.trainer.get("fast_dev_run"):
+        raise ConfigError(
+            f"trainer.fast_dev_run={cfg.trainer.fast_dev_run} leaves no checkpoint, which a run needs for its "
+            "evaluation; for a quick try take trainer.max_epochs=1 data.max_clips=1 instead"
+        )
+    for name in ("limit_train_batches", "max_steps"):
+        if cfg.mode == "fit" and cfg.trainer.get(name) == 0:
+            raise ConfigError(
+                f"trainer.{name}={cfg.trainer[name]} leaves nothing to learn from; take it out, or raise it"
+            )
+    if cfg.trainer.get("limit_predict_batches") not in (None, 1.0):
+        raise ConfigError(
+            f"trainer.limit_predict_batches={cfg.trainer.limit_predict_batches} leaves clips out of the evaluation; "
+            "take it out"
+        )
+    if cfg.mode == "fit" and cfg.trainer.get("limit_val_batches") == 0 and monitor is not None:
+        raise ConfigError(
+            "trainer.limit_val_batches=0 leaves nothing to judge epochs by; take it out, or set callbacks.monitor=null"
+        )
 
 
 def _check_epochs(setting: str, value: object, otherwise: str = "") -> None:
@@ -367,6 +380,8 @@ def shaping_settings(cfg: DictConfig, groups: Sequence[str] = TRAINING_GROUPS) -
     data = OmegaConf.masked_copy(cfg.data, [name for name in cfg.data if name not in NOT_SHAPING])
     parts["data"] = OmegaConf.to_container(data, resolve=True)
     parts.get("search", {}).pop("jobs", None)
+    for name in SHOWN_ONLY:
+        parts.get("trainer", {}).pop(name, None)
     return parts
 
 

@@ -34,6 +34,7 @@ from genre.commands.runs import (
     require_settings,
     tell_if_interrupted,
     tell_notices,
+    tell_replaced,
 )
 from genre.commands.space import write_space
 from genre.data.balance import artist_weights, check_artist_balance
@@ -83,6 +84,7 @@ def _run_in(folder: Path, cfg: DictConfig) -> float | None:
     features = load_features(cfg)
     done = finished_run(folder, hash_of(cfg, features))
     if done is None:
+        tell_replaced(folder)
         job = Job(cfg, folder, features, protocol, model_name(cfg))
         done = job.run(pipeline, grid)
     return None if done.val is None else done.val.track_accuracy
@@ -253,9 +255,10 @@ class Job:
         )
         if in_multirun():
             assert report.test is not None
+            low, high = report.test.track_accuracy_ci95
             say(
-                f"{self.name}: test track accuracy {report.test.track_accuracy:.3f}, clip accuracy "
-                f"{report.test.clip_accuracy:.3f}, {report.info.train_seconds:.1f} s"
+                f"{self.name}: test track accuracy {report.test.track_accuracy:.3f} [{low:.3f}, {high:.3f}], clip "
+                f"accuracy {report.test.clip_accuracy:.3f}, {report.info.train_seconds:.1f} s"
             )
             return
         tell_if_interrupted(before_page(self.folder))

@@ -26,8 +26,8 @@ def load_features(cfg: DictConfig) -> FeatureSet:
         If a setting is wrong or the data set cannot be used.
     """
     check_feature_set(cfg.feature_set)
-    settings: Any = OmegaConf.to_container(cfg.data, resolve=True)
-    key = digest([settings, str(cfg.feature_set)])
+    settings: Any = [OmegaConf.to_container(cfg[group], resolve=True) for group in ("data", "frontend")]
+    key = digest([*settings, str(cfg.feature_set)])
     if key not in _read:
         features = _from_table(cfg) if "csv" in cfg.data else _from_clips(cfg)
         _read.clear()  # a sweep over data sets needs one at a time

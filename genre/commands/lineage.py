@@ -38,7 +38,7 @@ def known_artists(table: TrackTable, deal: Deal, earlier: Provenance) -> dict[st
 
 def check_unknown(
     checkpoint: str | Path, earlier: Provenance, table: TrackTable, protocol: Protocol, deal: Deal
-) -> None:
+) -> tuple[str, ...]:
     """Raise if figures of a deal would be of what a checkpoint knows, though the protocol keeps it apart.
 
     Copies of a recording count as that recording where the protocol keeps them apart, and tracks by a known artist as
@@ -54,6 +54,11 @@ def check_unknown(
     table, protocol, deal
         The usable tracks, and how they are dealt.
 
+    Returns
+    -------
+    notices
+        That test tracks are by artists it was trained on, where the protocol does not keep artists apart.
+
     Raises
     ------
     CheckpointError
@@ -61,7 +66,7 @@ def check_unknown(
         are tested now.
     """
     if protocol.leaky:
-        return
+        return ()
     known: dict[str, set[str]] = {side: set(digests) for side, digests in earlier.get("tracks", {}).items()}
     digests, present = _digests(table), on_sides(table, deal)
     train, val = (_on(digests, present, number) for number in (TRAIN, VAL))
@@ -69,11 +74,20 @@ def check_unknown(
     trained = _of(keys, digests, known.get("train", set()) - train)
     judging = _of(keys, digests, known.get("val", set()) - train - val)
     _refuse(f"{checkpoint}", "tracks", present, list(zip(table.names, keys, strict=True)), (trained, judging))
+    artists, before = _artists(table), _earlier_artists(table, earlier)
+    train, val = (_on(artists, present, number) for number in (TRAIN, VAL))
+    met = before["train"] - train, before["val"] - train - val
     if protocol.artists_apart:
-        artists, before = _artists(table), _earlier_artists(table, earlier)
-        train, val = (_on(artists, present, number) for number in (TRAIN, VAL))
-        met = before["train"] - train, before["val"] - train - val
         _refuse(f"{checkpoint}", "artists", present, list(zip(table.artist, artists, strict=True)), met)
+        return ()
+    tested = np.flatnonzero(present[:, TEST])
+    known_by = [table.names[track] for track in tested if artists[track] in met[0]]
+    if not known_by:
+        return ()
+    return (
+        f"{len(known_by)} of {len(tested)} test tracks, such as {known_by[0]}, are by artists that {checkpoint} was "
+        "trained on: the figures flatter it",
+    )
 
 
 def _refuse(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from genre.commands.console import say
+from genre.commands.console import log, say
 from genre.commands.distributed import is_first_process
 from genre.commands.entry import FAILURE_FILE, if_interrupted
 from genre.data.disk import locked
@@ -125,7 +125,23 @@ def _others_of_sweep() -> list[Path]:
     return sorted(Path(HydraConfig.get().sweep.dir).resolve().rglob(METRICS_FILE))
 
 
+def tell_replaced(folder: Path) -> None:
+    """Say that there is a finished run in this folder that another takes the place of."""
+    if (folder / METRICS_FILE).is_file():
+        say(f"note: the finished run in {folder} is replaced; name another folder to keep both", style="yellow")
+
+
+_told: dict[str, set[str]] = {}
+
+
 def tell_notices(notices: Sequence[str]) -> None:
-    """Print what the user should know of the data and the deal."""
+    """Print what the user should know of the data and the deal: in a multirun once, but in every job's log."""
+    from hydra.core.hydra_config import HydraConfig
+
+    told = _told.setdefault(HydraConfig.get().sweep.dir, set()) if in_multirun() else set()
     for notice in notices:
-        say(f"note: {notice}", style="yellow")
+        if notice in told:
+            log.info(f"note: {notice}")
+        else:
+            say(f"note: {notice}", style="yellow")
+    told.update(notices)

@@ -52,6 +52,7 @@ from genre.commands.runs import (
     require_settings,
     tell_if_interrupted,
     tell_notices,
+    tell_replaced,
 )
 from genre.data.datamodule import GenreDataModule
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
@@ -143,11 +144,14 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         if done is not None:
             return None if done.val is None else done.val.track_accuracy
     datamodule.setup()
-    job.check_unknown()
+    notices = job.check_unknown()
     for side in datamodule.judged:
         datamodule.loader(side)  # finds that there are fewer clips than processes before any of them is started
     if job.leads:
-        _tell_data(datamodule, folder)
+        goes_on = cfg.resume or (cfg.ckpt is not None and Path(cfg.ckpt).resolve().parent == folder.resolve())
+        if cfg.mode == "fit" and not goes_on:
+            tell_replaced(folder)
+        _tell_data(datamodule, folder, notices)
     with job_processes():
         return job.fit() if cfg.mode == "fit" else job.test()
 
@@ -282,11 +286,18 @@ class Job:
         data = self.datamodule
         return digest([data.store_name, tracks_hash(data.table), data.protocol.settings()])[:16]
 
-    def check_unknown(self) -> None:
-        """Raise CheckpointError if the checkpoint knows what it would be judged by; needs dealt data."""
-        if self.cfg.ckpt is not None:
-            data = self.datamodule
-            check_unknown(self.cfg.ckpt, self.earlier, data.table, data.protocol, data.deal)
+    def check_unknown(self) -> tuple[str, ...]:
+        """Raise CheckpointError if the checkpoint knows what it would be judged by; needs dealt data.
+
+        Returns
+        -------
+        notices
+            What the user should know where the protocol promises less.
+        """
+        if self.cfg.ckpt is None:
+            return ()
+        data = self.datamodule
+        return check_unknown(self.cfg.ckpt, self.earlier, data.table, data.protocol, data.deal)
 
     def _provenance(self) -> dict[str, Any]:
         """Return where the model comes from that this run trains."""
@@ -325,6 +336,7 @@ class Job:
         self.model.temperature.fill_(fit_temperature(logits, batch["label"]))
         if self.leads:
             finish_checkpoint(best, self.model, self.parts.history)
+            _calibrate_last(self.folder / LAST, best, self.model)
         return self._evaluate(best)
 
     def test(self) -> float | None:
@@ -493,12 +505,22 @@ def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:
     write_checkpoint(checkpoint, path)
 
 
+def _calibrate_last(last: Path, best: Path, model: GenreModule) -> None:
+    """Write the temperature into the last checkpoint too, if it holds the same weights."""
+    if not last.is_file():
+        return
+    checkpoint = read_checkpoint(last)
+    if checkpoint["epoch"] == read_checkpoint(best)["epoch"]:
+        checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
+        write_checkpoint(checkpoint, last)
+
+
 def _short(value: Any, longest: int = 120) -> str:
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
     return text if len(text) <= longest else f"{text[:longest]}..."
 
 
-def _tell_data(datamodule: GenreDataModule, folder: Path) -> None:
+def _tell_data(datamodule: GenreDataModule, folder: Path, notices: Sequence[str]) -> None:
     sides = ", ".join(
         f"{len(np.unique(datamodule.arrays.track[datamodule.rows(side)]))} {side}" for side in ("train", "val", "test")
     )
@@ -506,7 +528,7 @@ def _tell_data(datamodule: GenreDataModule, folder: Path) -> None:
         f"data {datamodule.catalogue.name}: {len(datamodule.tracks)} tracks, {len(datamodule.arrays.label)} clips, "
         f"{len(datamodule.labels)} classes; protocol {datamodule.protocol.name}: tracks in {sides}"
     )
-    tell_notices(datamodule.notices)
+    tell_notices([*datamodule.notices, *notices])
     labels = {track.file: track.label for track in datamodule.catalogue.tracks}
     write_quarantine(folder / "quarantine.csv", datamodule.quarantined, labels)
     write_duplicates(folder / DUPLICATES_FILE, datamodule.pairs, datamodule.table)

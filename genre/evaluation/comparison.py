@@ -96,9 +96,9 @@ class Comparison:
 
     @property
     def verdict(self) -> str:
-        """What ``b`` is beside ``a``: ``"worse"`` or ``"better"`` beyond noise, or the ``"same"``."""
+        """What ``b`` is beside ``a``: ``"worse"`` or ``"better"`` beyond noise, or ``"not told apart"``."""
         if not self.beyond_noise:
-            return "same"
+            return "not told apart"
         return "worse" if self.difference.difference > 0 else "better"
 
 

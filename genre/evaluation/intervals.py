@@ -4,7 +4,8 @@ Runs of one model are repeats over seeds, over folds or over both. Seeds that ar
 luck of that choice of tracks, so they are no independent evidence: they are averaged first. What is left is one value a
 test side. Over several sides that share no track (folds) the interval is Student's. Sides that do share tracks (other
 deals of the same collection) are no independent evidence either: every track counts once then, with the mean of all
-runs that were tested on it, and the interval is a bootstrap over artists or tracks, as it is for a single side. The
+runs that were tested on it, and the interval is a bootstrap over artists or tracks, as it is for a single side and
+where all sides are without a fault, of which Student's would be a single point. The
 mean is always the one that the interval is of, so runs that some folds have more of do not pull it to these.
 
 That folds share most of their training tracks, no such interval can see: Bengio, Y., Grandvalet, Y. (2004), "No
@@ -21,7 +22,7 @@ import numpy as np
 
 from genre.errors import DataError
 from genre.evaluation.comparison import track_scores
-from genre.evaluation.metrics import interval_of_mean
+from genre.evaluation.metrics import interval_of_accuracy
 from genre.evaluation.predictions import Predictions, read_tracks
 from genre.evaluation.report import PREDICTIONS_FILES, RunReport
 from genre.evaluation.resampling import ARTISTS_FILE, Units, read_artists
@@ -72,12 +73,12 @@ def estimate(runs: Sequence[RunReport]) -> Estimate | None:
         sides: dict[frozenset[str], list[float]] = {}
         for file, (_, accuracy) in zip(files, tested, strict=True):
             sides.setdefault(read_tracks(file), []).append(accuracy)
-        if len(sides) > 1 and not _overlap(sides):
+        if len(sides) > 1 and not _overlap(sides) and 0 < sum(accuracy for _, accuracy in tested) < len(tested):
             return _student([float(np.mean(values)) for values in sides.values()], "test sides")
         averaged = track_scores([Predictions.read_csv(file) for file in files]).correct
         right = np.array(list(averaged.values()))
         units = Units.of(tuple(averaged), artists_of([run for run, _ in tested]))
-        return Estimate(float(right.mean()), Interval(*interval_of_mean(right, units), units.over))
+        return Estimate(float(right.mean()), Interval(*interval_of_accuracy(right, units), units.over))
     except DataError:
         return _student([accuracy for _, accuracy in tested], "runs")
 

@@ -166,7 +166,7 @@ def _csv_row(standing: Standing, differences: Differences | None) -> Sequence[ob
         number(low),
         number(high),
         over,
-        "" if differences is None else _verdict(standing, differences).partition(" ")[0].replace("-", ""),
+        "" if differences is None else _verdict(standing, differences).partition(" (")[0].replace("-", ""),
         number(result.p_holm if result else None),
         mean(clip),
         deviation(clip),
@@ -244,7 +244,7 @@ def _cells(standing: Standing) -> tuple[str, ...]:
 
 
 def _verdict(standing: Standing, differences: Differences) -> str:
-    """Say whether a line differs from the best one of its table: ``same (p 0.31)``, ``worse (p 0.004)``."""
+    """Say whether a line differs from the best one of its table: ``not told apart (p 0.31)``, ``worse (p 0.004)``."""
     result = differences.from_best(standing)
     if result is None:
         return "best" if differences.is_best(standing) else "-"

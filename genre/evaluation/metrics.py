@@ -37,8 +37,7 @@ class Metrics:
     clip_accuracy, track_accuracy
         Share of clips, and of tracks, predicted right.
     track_accuracy_ci95
-        95 % bootstrap interval of ``track_accuracy``. It has no width when all tracks are right, or all wrong: the
-        bootstrap cannot see errors that did not occur, so look at ``n_tracks`` then.
+        95 % interval of ``track_accuracy``, see :func:`interval_of_accuracy`.
     track_accuracy_ci95_over
         What was drawn for it: ``"artists"`` or ``"tracks"``.
     macro_f1
@@ -179,7 +178,7 @@ def evaluate(
     return Metrics(
         clip_accuracy=float(predictions.correct.mean()),
         track_accuracy=float(tracks.correct.mean()),
-        track_accuracy_ci95=interval_of_mean(right, units, n_bootstrap=n_bootstrap, seed=seed),
+        track_accuracy_ci95=interval_of_accuracy(right, units, n_bootstrap=n_bootstrap, seed=seed),
         track_accuracy_ci95_over=units.over,
         macro_f1=macro_f1(confusion_matrix(predictions)),
         ece=reliability(predictions.confidence, predictions.correct).error,
@@ -280,6 +279,30 @@ def paired_bootstrap(
         n_tracks=len(tracks_a),
         over=units.over,
     )
+
+
+def interval_of_accuracy(
+    right: NDArray[np.float64], units: Units, *, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of an accuracy, of values in [0, 1], one a track, shape (n,).
+
+    That of :func:`interval_of_mean`, but where all tracks are right, or all wrong, no resample differs from them, which
+    is no certainty. The interval is the exact one of as many trials as there are units then: that of n right ones
+    begins at ``0.025 ** (1 / n)``.
+
+    Clopper, C., Pearson, E. (1934), "The use of confidence or fiducial limits illustrated in the case of the binomial",
+    Biometrika 26.
+
+    Raises
+    ------
+    DataError
+        When ``n_bootstrap`` is less than 1.
+    """
+    low, high = interval_of_mean(right, units, n_bootstrap=n_bootstrap, seed=seed)
+    least = 0.025 ** (1 / len(units.size))
+    if np.all(right == 1):
+        return least, 1.0
+    return (0.0, 1 - least) if np.all(right == 0) else (low, high)
 
 
 def interval_of_mean(

@@ -158,12 +158,16 @@ def key_figures(run: RunReport) -> str:
 
 
 def notes(folder: Path) -> str:
-    """Return the notices of the data and the deal, as the log of a run has them."""
+    """Return the notices of the data and the deal, as the log of a run has them.
+
+    An earlier run may have written into the same log: those that follow the last line that tells of the data are meant.
+    """
     try:
         log = (folder / "run.log").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    told = dict.fromkeys(line.partition(" note: ")[2] for line in log.splitlines() if " note: " in line)
+    last = re.split(r"^.* classes; protocol .*: tracks in .*$", log, flags=re.MULTILINE)[-1]
+    told = dict.fromkeys(line.partition(" note: ")[2] for line in last.splitlines() if " note: " in line)
     return html.bullets(told)
 
 

@@ -137,9 +137,9 @@ def write_run(
     ``predictions.csv`` (test) and ``predictions_val.csv`` for the sides there are, removed for a side there is not, so
     that they never tell of another evaluation; ``artists.csv`` when artists are known, likewise; ``curves.png`` and
     ``history.csv`` when there is a history;
-    ``chosen.json`` when the run was tuned, ``settings.json`` when there are settings. ``metrics.json`` comes last, so a
-    folder that has one is whole. The pictures show the test side, or the validation side when there is no
-    test.
+    ``chosen.json`` when the run was tuned, ``settings.json`` when there are settings. ``metrics.json`` is taken away
+    first and comes last, so a folder that has one is whole. The pictures show the test side, or the validation side
+    when there is no test.
 
     Parameters
     ----------
@@ -187,6 +187,8 @@ def write_run(
         chosen=dict(chosen or {}),
         settings=dict(settings or {}),
     )
+    with contextlib.suppress(FileNotFoundError):
+        (folder / METRICS_FILE).unlink()
     for side, name in PREDICTIONS_FILES.items():
         if side in sides:
             sides[side].write_csv(folder / name)

@@ -45,7 +45,7 @@ def test_a_killed_sweep_loses_at_most_an_epoch_and_ends_as_one_that_was_not(trai
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert train("seed=1", *common, f"hydra.run.dir={whole}").status == 0
     again = ["-m", "seed=0,1", "resume=true", *common, f"hydra.sweep.dir={broken}"]
-    killed(again, number=7)  # four epochs of the first job, and in the third of the second
+    killed(again, number=8)  # four epochs of the first job, its temperature, and in the third epoch of the second
     second = broken / "mini_vgg_seed1"
     assert not (second / "metrics.json").exists()
     assert not (broken / "leaderboard.csv").exists()

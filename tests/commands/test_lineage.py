@@ -124,6 +124,15 @@ def test_artists_that_are_known_are_not_judged_by_where_they_are_kept_apart(side
         assert f"best.ckpt {sentence}" in str(caught.value)
 
 
+def test_artists_that_are_known_are_told_of_where_they_are_not_kept_apart() -> None:
+    known = {"artists": {"train": artists("one"), "val": artists("two")}}
+    table = replace(TABLE, artist=("one", "two", "three", "one", "one", None))
+    [notice] = check_unknown("best.ckpt", known, table, PredefinedProtocol(), deal_of("vvveee"))
+    assert notice.startswith("2 of 3 test tracks, such as d.wav, are by artists that best.ckpt was trained on")
+    own = replace(TABLE, artist=("one", "two", "three", "one", "four", None))  # which the deal itself trains on
+    assert check_unknown("best.ckpt", known, own, TrackProtocol(), deal_of("tvveee")) == ()
+
+
 def test_a_checkpoint_that_names_no_artists_knows_those_of_its_tracks() -> None:
     table = replace(TABLE, artist=("one", "two", "three", None, "one", "four"))
     deal = deal_of("-tvvee")  # the first track is on no side, and its artist is tested by another

@@ -409,6 +409,25 @@ def test_what_the_user_gets_wrong_is_one_sentence(arguments, sentence: str, swee
     assert len(result.err.strip().splitlines()) == 1
 
 
+def test_each_job_of_a_sweep_has_the_front_end_it_asks_for(sweep, data, tmp_path: Path) -> None:
+    given = (*data, "feature_set=dynamics", "transform=none", "classifier=lda", f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    result = sweep("-m", *given, "frontend.n_mels=128,64")
+    assert result.status == 1
+    assert "default log-mel spectrogram" in result.err
+    assert len(list((tmp_path / "sweep").rglob("metrics.json"))) == 1
+
+
+def test_notices_of_the_data_are_printed_once_a_sweep(sweep, table: Path, tmp_path: Path) -> None:
+    given = ("data=features_csv", f"data.csv={table}", "protocol=track", "transform=none", "classifier=ridge,lda")
+    result = sweep("-m", *given, f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    assert result.status == 0, result.err
+    told = [line for line in result.out.splitlines() if line.startswith("note: ")]
+    assert told
+    assert len(told) == len(set(told))
+    for log in (tmp_path / "sweep").glob("*/run.log"):
+        assert all(notice in log.read_text(encoding="utf-8") for notice in told)
+
+
 def test_a_table_has_no_other_features(sweep, table: Path) -> None:
     result = sweep("data=features_csv", f"data.csv={table}", "feature_set=dynamics", "protocol=track")
     assert result.status == 1

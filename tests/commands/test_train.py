@@ -51,7 +51,7 @@ SMALL = (
 @pytest.fixture
 def finished(train, music: Path, tmp_path: Path) -> Path:
     run = tmp_path / "run"
-    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={run}", "report=true", *SMALL)
+    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={run}", *SMALL)
     assert result.status == 0, result.err
     return run
 
@@ -62,7 +62,9 @@ def read_table(path: Path) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def test_run_leaves_every_file(finished: Path, music: Path) -> None:
+def test_run_leaves_every_file(train, music: Path, tmp_path: Path) -> None:
+    finished = tmp_path / "run"
+    assert train("data=folder", f"data.root={music}", f"hydra.run.dir={finished}", "report=true", *SMALL).status == 0
     names = {path.name for path in finished.iterdir()}
     assert names >= OUTPUTS
     assert not [name for name in names if name.endswith(".new")]
@@ -118,6 +120,18 @@ def test_evaluating_the_checkpoint_again_gives_the_same_numbers(
     assert (again / "predictions.csv").read_bytes() == (finished / "predictions.csv").read_bytes()
     assert (again / "predictions_val.csv").read_bytes() == (finished / "predictions_val.csv").read_bytes()
     assert json.loads((again / "metrics.json").read_text()) == json.loads((finished / "metrics.json").read_text())
+
+
+def test_both_checkpoints_are_calibrated_where_they_hold_the_same_weights(finished: Path) -> None:
+    best, last = (load_model(finished / name) for name in ("best.ckpt", "last.ckpt"))
+    assert float(best.temperature) == float(last.temperature) != 1.0
+
+
+def test_a_run_that_is_replaced_is_told_of(finished: Path, train, make_music) -> None:
+    other = make_music("other", artists=3)
+    arguments = ("data=folder", f"data.root={other}", f"hydra.run.dir={finished}", *SMALL)
+    assert f"the finished run in {finished} is replaced; name another folder" in train(*arguments).out
+    assert "is replaced" not in train(*arguments, "resume=true").out
 
 
 def test_same_seed_same_numbers(finished: Path, train, music: Path, tmp_path: Path) -> None:

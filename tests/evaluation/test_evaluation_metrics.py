@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from sklearn.metrics import (
     accuracy_score,
     f1_score,
@@ -32,13 +33,13 @@ def one_clip_a_track(right: np.ndarray) -> Predictions:
 def test_perfect_predictions(make_predictions):
     table = make_predictions()
     exact = evaluate(replace(table, probabilities=np.eye(3)[table.label]))
-    assert exact == Metrics(1.0, 1.0, (1.0, 1.0), 1.0, 0.0, len(table), 30)
+    assert exact == Metrics(1.0, 1.0, (0.025 ** (1 / 30), 1.0), 1.0, 0.0, len(table), 30)
 
 
 def test_always_wrong_and_always_sure(make_predictions):
     table = make_predictions()
     wrong = evaluate(replace(table, probabilities=np.eye(3)[(table.label + 1) % 3]))
-    assert wrong == Metrics(0.0, 0.0, (0.0, 0.0), 0.0, 1.0, len(table), 30)
+    assert wrong == Metrics(0.0, 0.0, (0.0, 1 - 0.025 ** (1 / 30)), 0.0, 1.0, len(table), 30)
 
 
 def test_guessing_is_near_chance(make_predictions):
@@ -60,9 +61,19 @@ def test_the_order_of_rows_changes_nothing(make_predictions, shuffled, seed):
     assert replace(again, ece=metrics.ece) == metrics
 
 
-def test_one_track_has_an_interval():
-    assert evaluate(one_clip_a_track(np.array([True]))).track_accuracy_ci95 == (1.0, 1.0)
-    assert evaluate(one_clip_a_track(np.array([False]))).track_accuracy_ci95 == (0.0, 0.0)
+@pytest.mark.parametrize("n_tracks", [1, 10, 300])
+def test_without_a_mistake_or_without_a_hit_the_interval_is_the_exact_one(n_tracks):
+    exact = stats.binomtest(n_tracks, n_tracks).proportion_ci(0.95, method="exact")
+    low, high = evaluate(one_clip_a_track(np.ones(n_tracks, bool))).track_accuracy_ci95
+    assert (low, high) == pytest.approx((exact.low, 1.0))
+    worst = evaluate(one_clip_a_track(np.zeros(n_tracks, bool))).track_accuracy_ci95
+    assert worst == pytest.approx((0.0, 1 - exact.low))
+
+
+def test_without_a_mistake_artists_count_as_one_trial_each():
+    table = one_clip_a_track(np.ones(30, bool))
+    artist = {track: f"artist {number % 3}" for number, track in enumerate(table.track)}
+    assert evaluate(table, artist=artist).track_accuracy_ci95 == pytest.approx((0.025 ** (1 / 3), 1.0))
 
 
 def test_no_clips_is_an_error():

@@ -167,6 +167,12 @@ def test_a_track_of_several_deals_is_evidence_once(tmp_path):
     assert "sides that overlap" in " ".join(markdown([standing]).split())
 
 
+def test_folds_without_a_mistake_are_no_single_point(tmp_path):
+    runs = [side_of(tmp_path, f"f{fold}", np.ones(10, bool), f"fold{fold}/", seed=0) for fold in range(3)]
+    [standing] = leaderboard(runs)
+    assert standing.interval == (pytest.approx(0.025 ** (1 / 30)), 1.0, "tracks")
+
+
 def test_artists_of_several_deals_into_folds_are_evidence_once(tmp_path):
     rng = np.random.default_rng(0)
     right = np.repeat(rng.random(15) < 0.6, 4)
@@ -585,10 +591,10 @@ def test_differences_beyond_noise_are_told_from_noise(compared, tmp_path):
     assert [path.name for path in paths] == ["leaderboard.md", "leaderboard.csv", "differences.csv", "leaderboard.png"]
     rows = rows_of(tmp_path / "out" / "leaderboard.csv")
     honest, leaked = rows[:3], rows[3:]
-    assert [row["beside_best"] for row in honest] == ["best", "same", "worse"]
+    assert [row["beside_best"] for row in honest] == ["best", "not told apart", "worse"]
     assert {row["model"] for row in honest[:2]} == {"good", "also"}
     assert (float(honest[1]["beside_best_p"]) > 0.05, float(honest[2]["beside_best_p"]) < 0.01) == (True, True)
-    assert [row["beside_best"] for row in leaked] == ["best", "same"]  # the same predictions
+    assert [row["beside_best"] for row in leaked] == ["best", "not told apart"]  # the same predictions
     pairs = rows_of(tmp_path / "out" / "differences.csv")
     assert len(pairs) == 3 + 1  # never across protocols
     for pair in pairs:

@@ -63,7 +63,12 @@ def write_one(folder: Path, predictions: Predictions, **changes) -> None:
     write_hardest(folder, [*clips[:-1], gone])
     (folder / "command.txt").write_text("python train.py model=mini_vgg 'data.root=a < b'\n")
     (folder / "config.yaml").write_text("seed: 0\nname: '<b>'\n")
-    (folder / "run.log").write_text("2026-01-01 10:00:00 note: no artists are known\n2026-01-01 10:00:01 epoch 1\n")
+    (folder / "run.log").write_text(
+        "2025-01-01 10:00:00 data other: 9 tracks, 9 clips, 3 classes; protocol track: tracks in 3 train\n"
+        "2025-01-01 10:00:00 note: this is of an earlier run in this folder\n"
+        "2026-01-01 10:00:00 data music: 9 tracks, 9 clips, 3 classes; protocol track: tracks in 3 train\n"
+        "2026-01-01 10:00:00 note: no artists are known\n2026-01-01 10:00:01 epoch 1\n"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -164,6 +169,7 @@ def test_hard_clips_are_read_as_they_were_written(tmp_path: Path) -> None:
 
 def test_a_run_is_told_whole(run: Path) -> None:
     page = read(run)
+    assert "earlier run" not in page.words
     for words in ("mini_vgg on music", "protocol artist", "82,106", "12.5 s", "no artists are known"):
         assert words in page.words
     headings = re.findall(r"<h2>(.*?)</h2>", (run / PAGE_FILE).read_text())

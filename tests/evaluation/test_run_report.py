@@ -140,6 +140,16 @@ def test_metrics_json_is_the_last_thing_that_is_written(make_predictions, tmp_pa
         read_run(tmp_path / "metrics.json")
 
 
+def test_a_run_evaluated_again_and_interrupted_has_no_metrics_json_of_before(make_predictions, tmp_path):
+    def interrupted(report: RunReport) -> None:
+        raise KeyboardInterrupt
+
+    write_run(tmp_path, info=INFO, val=None, test=make_predictions(6, 1, seed=1))
+    with pytest.raises(KeyboardInterrupt):
+        write_run(tmp_path, info=INFO, val=None, test=make_predictions(6, 1, seed=2), also=interrupted)
+    assert not (tmp_path / "metrics.json").exists()
+
+
 def test_scores_by_class_stand_in_a_table(written):
     rows = rows_of(written[0].folder / "per_class.csv")
     assert list(rows[0]) == ["side", "level", "class", "precision", "recall", "f1", "support", "protocol", "leaky"]
