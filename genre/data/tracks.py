@@ -187,7 +187,8 @@ def _from_table(root: Path) -> tuple[list[Track], list[str]]:
         line_of[file] = row.line
         tracks.append(Track(file, path, row.label, row.artist, row.split))
     if missing:
-        more = f", nor do {len(missing) - 1} more of the files listed" if len(missing) > 1 else ""
+        does = "does" if len(missing) == 2 else "do"
+        more = f", nor {does} {len(missing) - 1} more of the files listed" if len(missing) > 1 else ""
         raise DataError(
             f"{shown(table)}, line {missing[0].line}: the file {shown(missing[0].file)} does not exist below "
             f"{shown(root)}{more}: correct the table or add the files."

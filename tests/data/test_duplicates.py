@@ -27,9 +27,9 @@ from genre.data.duplicates import (
 )
 from genre.data.duplicates.__main__ import main
 from genre.data.duplicates.search import FEWEST_WORDS, compare, find_matches, most_bit_errors
-from genre.data.protocols import TrackProtocol
+from genre.data.protocols import ClipRandomProtocol, TrackProtocol
 from genre.data.sources import folder
-from genre.errors import ConfigError
+from genre.errors import ConfigError, DataError
 from genre.features.spectrogram import LogMel
 from genre.features.subfingerprints import seconds, subfingerprints
 
@@ -297,6 +297,26 @@ def test_copies_stay_on_one_side_and_are_told(library: Path, tmp_path: Path) -> 
     assert "2 pairs of tracks hold one recording (1 identical; the first: calm/0.wav and wild/copy.mp3)" in told
     assert "The same recording has different labels: calm/0.wav (calm) and wild/copy.mp3 (wild)." in told
     assert "2 recordings are there in several copies, 4 tracks together: these stay on one side" in told
+
+
+def test_a_single_track_is_counted_as_one(library: Path, tmp_path: Path) -> None:
+    root = tmp_path / "music"
+    shutil.copytree(library / "calm", root / "calm")
+    put(library, root, "wild/copy.wav")
+    cut = root / "calm" / "2.wav"
+    cut.write_bytes(cut.read_bytes()[:120_000])
+
+    def leaked() -> GenreDataModule:
+        clips = ClipSpec(clip_sec=1.0)
+        return GenreDataModule(folder(str(root)), ClipRandomProtocol(), LogMel(n_mels=8), clips, store_dir=tmp_path)
+
+    data = leaked()
+    data.setup()
+    assert "1 track ends early and is used as far as it could be decoded: calm/2.wav" in data.notices
+    (root / "wild" / "copy.wav").write_bytes(b"RIFF and nothing else")
+    data = leaked()
+    with pytest.raises(DataError, match=r"the only track of wild cannot be used \(wild/copy\.wav cannot be decoded"):
+        data.setup()
 
 
 def test_content_only_joins_identical_tracks(library: Path, tmp_path: Path, monkeypatch) -> None:
