@@ -12,13 +12,24 @@ from omegaconf import DictConfig, OmegaConf
 from genre.commands.arguments import override_name
 from genre.evaluation.files import write_text
 from genre.evaluation.pages import COMMAND_FILE
+from genre.evaluation.report import METRICS_FILE
 
 PLACES = ("hydra.run", "hydra.sweep", "hydra.output_subdir", "hydra.mode")
 """Settings of Hydra that say where results go, or are said by ``-m``."""
 
 
-def keep_command(folder: Path) -> None:
+def keep_command(folder: Path, *, over_finished: bool = False) -> None:
     """Write the command of this run into its folder; of the job of a multirun, that which does it alone.
+
+    The command of a run that was finished in this folder stays until it is certain that it is done again: see
+    :func:`genre.commands.runs.finished_run`.
+
+    Parameters
+    ----------
+    folder
+        Of the run.
+    over_finished
+        Whether to write it over that of a finished run too.
 
     Raises
     ------
@@ -27,6 +38,8 @@ def keep_command(folder: Path) -> None:
     """
     from hydra.core.hydra_config import HydraConfig
 
+    if (folder / METRICS_FILE).is_file() and (folder / COMMAND_FILE).is_file() and not over_finished:
+        return
     hydra: Any = HydraConfig.get()
     given: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
     searched = "hparams_search" in map(override_name, given)

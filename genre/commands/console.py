@@ -107,7 +107,9 @@ def preparation_bar() -> Iterator[PreparationBar]:
             bar.stop()
     if last != (0, 0):
         seconds = time.perf_counter() - started
-        say(f"prepared {before[1] + last[1]} clips of {before[0] + last[0]} tracks in {seconds:.1f} s")
+        n_tracks, n_clips = before[0] + last[0], before[1] + last[1]
+        clips = "1 clip" if n_clips == 1 else f"{n_clips} clips"
+        say(f"prepared {clips} of {'1 track' if n_tracks == 1 else f'{n_tracks} tracks'} in {seconds:.1f} s")
 
 
 @contextmanager

@@ -64,7 +64,8 @@ class Files:
         listing = open_listing(form, self._predictor.labels, top=top, with_clips=with_clips)
         try:
             for number, file in enumerate(_with_progress(files)):
-                if_interrupted(f"interrupted: {number} of {len(files)} files were heard")
+                were = "was" if number == 1 else "were"
+                if_interrupted(f"interrupted: {number} of {len(files)} files {were} heard")
                 self._one(file, listing)
         finally:  # after an interrupt too
             listing.close()
@@ -74,7 +75,10 @@ class Files:
             total = self._n_failed + self._n_done
             raise DataError(f"{self._n_failed} of {total} inputs could not be used, for the reasons above")
         if self._n_without_picture:
-            raise DataError(f"{self._n_without_picture} of {self._n_done} files have no picture, for the reasons above")
+            have = "has" if self._n_without_picture == 1 else "have"
+            raise DataError(
+                f"{self._n_without_picture} of {self._n_done} files {have} no picture, for the reasons above"
+            )
 
     def _files(self, inputs: Iterable[str]) -> Iterable[Path]:
         """Yield every file once, those that cannot be decoded too; what is wrong with a folder is told and counted."""

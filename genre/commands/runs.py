@@ -8,6 +8,7 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from genre.commands.command_file import keep_command
 from genre.commands.console import log, say
 from genre.commands.distributed import is_first_process
 from genre.commands.entry import FAILURE_FILE, if_interrupted
@@ -104,9 +105,15 @@ def finished_run(folder: Path, config_hash: str, *, resume: bool = False) -> Run
 
     A sweep that is started again with the same ``hydra.sweep.dir`` so repeats nothing that is done. A run of its own
     is done anew, unless it is to ``resume``. A run is finished when it has a ``metrics.json``, which is written last.
+    Where nothing is found, the command of this run takes the place of that of another one in its folder.
     """
-    if not in_multirun() and not resume:
-        return None
+    done = _finished_run(folder, config_hash) if in_multirun() or resume else None
+    if done is None and is_first_process():
+        keep_command(folder, over_finished=True)
+    return done
+
+
+def _finished_run(folder: Path, config_hash: str) -> RunReport | None:
     for file in (folder / METRICS_FILE, *(_others_of_sweep() if in_multirun() else ())):
         if not file.is_file() or (file.parent / FAILURE_FILE).is_file():
             continue

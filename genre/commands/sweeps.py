@@ -170,7 +170,8 @@ def _failed_jobs(new: Sequence[FailedRun], folder: Path | None = None, n_runs: i
 
     first = f"(the first, {new[0].name}: {new[0].fault.rstrip('.')})"
     if folder is None:
-        return GenreError(f"{len(new)} runs failed {first}")
+        count = "1 run" if len(new) == 1 else f"{len(new)} runs"
+        return GenreError(f"{count} failed {first}")
     return GenreError(f"{len(new)} of {n_runs} runs failed {first}; all are in {folder / 'leaderboard.md'}")
 
 

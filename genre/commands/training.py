@@ -137,7 +137,7 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         seed_everything(cfg.seed, workers=True, verbose=False)
         job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
         if job.leads:
-            keep_command(folder)
+            keep_command(folder, over_finished=cfg.mode == "test")
         datamodule.prepare_data()
     if cfg.mode == "fit":
         done = finished_run(folder, job.config_hash, resume=cfg.resume)

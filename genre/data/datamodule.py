@@ -369,6 +369,11 @@ class GenreDataModule(LightningDataModule):
                 raise DataError(
                     f"the class {label} has no tracks in {self.catalogue.root}; add some or leave the class out"
                 )
+            if len(bad) == 1:
+                raise DataError(
+                    f"the only track of {label} cannot be used ({_inside(bad[0].detail)}); mend or replace it, or "
+                    "remove the class"
+                )
             raise DataError(
                 f"none of the {len(bad)} tracks of {label} can be used (the first: {_inside(bad[0].detail)}); "
                 "mend or replace them, or remove the class"
@@ -392,7 +397,9 @@ class GenreDataModule(LightningDataModule):
         cut = [track.file for track in self.prepared if track.detail]
         if cut:
             notices.append(
-                f"{len(cut)} tracks end early and are used as far as they could be decoded (the first: {cut[0]})"
+                f"1 track ends early and is used as far as it could be decoded: {cut[0]}"
+                if len(cut) == 1
+                else f"{len(cut)} tracks end early and are used as far as they could be decoded (the first: {cut[0]})"
             )
         files = [track.file for track in self.tracks]
         notices += conflicting_labels(files, [track.label for track in self.tracks], self.table.recording)
@@ -463,7 +470,8 @@ class GenreDataModule(LightningDataModule):
         rows = self.rows(side)
         processes = self.trainer.world_size if self.trainer is not None else 1
         if len(rows) < processes > 1:
-            raise ConfigError(f"{side} has {len(rows)} clips for {processes} processes; choose fewer trainer.devices")
+            count = "1 clip" if len(rows) == 1 else f"{len(rows)} clips"
+            raise ConfigError(f"{side} has {count} for {processes} processes; choose fewer trainer.devices")
         return self._loader(rows)
 
     def _loader(self, rows: NDArray[np.int64] | RandomCrops) -> DataLoader[Batch]:

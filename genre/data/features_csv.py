@@ -128,7 +128,8 @@ def _read(path: Path, where: str) -> tuple[dict[str, int], tuple[str, ...], list
 def _row(where: str, line: int, fields: list[str], columns: dict[str, int], names: Sequence[str]) -> _Row:
     at = f"{where}, line {line}"
     if len(fields) != len(columns):
-        raise DataError(f"{at} has {len(fields)} fields and the header {len(columns)}: mend that line.")
+        count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
+        raise DataError(f"{at} has {count} and the header {len(columns)}: mend that line.")
     cells = {name: fields[place].strip() for name, place in columns.items()}
     for name in REQUIRED_COLUMNS:
         if not cells[name]:

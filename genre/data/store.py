@@ -41,7 +41,7 @@ from genre.data.preparation import PreparedTrack, Progress, unusable
 from genre.data.prepared import Store, StoreKey
 from genre.errors import AudioError
 
-__all__ = ["SourceFile", "Store", "StoreKey", "prepare", "write_quarantine"]
+__all__ = ["SourceFile", "Store", "StoreKey", "look_at", "prepare", "write_quarantine"]
 
 CONTENT_INDEX = "content.json"
 WORK = ".work"
@@ -96,7 +96,7 @@ def prepare(
     """
     with writing_to(store_dir):
         store_dir.mkdir(parents=True, exist_ok=True)
-    found, left_out = _look_at(files, store_dir / CONTENT_INDEX)
+    found, left_out = look_at(files, store_dir / CONTENT_INDEX)
     recordings = tuple(source.bytes_hash for source in found)
     key = StoreKey(recordings, clips, frontend, code_fingerprints())
     folder, work = store_dir / key.name, store_dir / WORK / key.name
@@ -109,12 +109,16 @@ def prepare(
     return Store(folder, files=[source.file for source in found], left_out=left_out)
 
 
-def _is_whole(folder: Path) -> bool:
-    return (folder / layout.SETTINGS).is_file()
+def look_at(files: Sequence[SourceFile], index_file: Path) -> tuple[list[FoundFile], list[PreparedTrack]]:
+    """Return the files that can be read, in the order of their hashes, and the entries of the others.
 
-
-def _look_at(files: Sequence[SourceFile], index_file: Path) -> tuple[list[FoundFile], list[PreparedTrack]]:
-    """Return the files that can be read, in the order of their hashes, and the entries of the others."""
+    Parameters
+    ----------
+    files
+        The audio files.
+    index_file
+        The hashes of the :class:`genre.data.content.ContentIndex`.
+    """
     looks: list[FoundFile | PreparedTrack] = []
     with ContentIndex(index_file) as index, ThreadPoolExecutor() as threads:
         for first in range(0, len(files), LOOKS_AT_ONCE):
@@ -122,6 +126,10 @@ def _look_at(files: Sequence[SourceFile], index_file: Path) -> tuple[list[FoundF
     found = sorted(look for look in looks if isinstance(look, FoundFile))
     left_out = [look for look in looks if isinstance(look, PreparedTrack)]
     return found, sorted(left_out, key=lambda track: track.file)
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / layout.SETTINGS).is_file()
 
 
 def _look(source: SourceFile, index: ContentIndex) -> FoundFile | PreparedTrack:

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genre.audio.files import is_audio, is_hidden, list_audio, shown
+from genre.audio.files import FOREIGN_SUFFIXES, is_audio, is_hidden, list_audio, shown
 from genre.data.tracks_csv import FILE_NAME, Row, read_tracks_csv
 from genre.errors import DataError, near_names
 
@@ -22,6 +22,9 @@ REMEDY = "set data.root to a folder with one sub-folder of audio a genre, or wit
 
 MAX_NOTICES = 5
 """Sentences of one kind that are shown before the rest is counted."""
+
+_FOREIGN = "the format cannot be read, so convert it to FLAC or WAV"
+_CLOSED = "it may not be listed, so check its permissions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +116,23 @@ def catalogue(
     )
 
 
+def audio_below(folder: Path) -> tuple[list[Track], list[str]]:
+    """Return all audio below a folder, labelled as by :func:`catalogue`, and sentences on it to show to the user.
+
+    The folder need not hold labelled music: without a ``tracks.csv``, files in no genre folder are among the tracks,
+    with an empty label. So are all files if there are no two genre folders to tell apart.
+
+    Raises
+    ------
+    DataError
+        When the table is wrong, or the folder cannot be listed.
+    """
+    has_table = os.path.lexists(folder / FILE_NAME)
+    tracks, notices = _from_table(folder) if has_table else _from_any_folder(folder)
+    tracks.sort(key=lambda track: (track.label, track.file))
+    return tracks, [*notices, *_same_files(tracks)]
+
+
 def conflicting_labels(files: Sequence[str], labels: Sequence[str], content: Sequence[str]) -> tuple[str, ...]:
     """Return one sentence for each recording that occurs under more than one label.
 
@@ -167,7 +187,8 @@ def _from_table(root: Path) -> tuple[list[Track], list[str]]:
         line_of[file] = row.line
         tracks.append(Track(file, path, row.label, row.artist, row.split))
     if missing:
-        more = f", nor do {len(missing) - 1} more of the files listed" if len(missing) > 1 else ""
+        does = "does" if len(missing) == 2 else "do"
+        more = f", nor {does} {len(missing) - 1} more of the files listed" if len(missing) > 1 else ""
         raise DataError(
             f"{shown(table)}, line {missing[0].line}: the file {shown(missing[0].file)} does not exist below "
             f"{shown(root)}{more}: correct the table or add the files."
@@ -188,49 +209,104 @@ def _find(root: Path, file: str) -> Path | None:
     return next((path for path in paths if os.path.lexists(path)), None)
 
 
-def _from_folders(root: Path) -> tuple[list[Track], list[str]]:
-    genres, loose = _top_level(root)
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """What lies in a folder without a table.
+
+    Parameters
+    ----------
+    genres
+        Its sub-folders.
+    labelled
+        (path, label) of the audio files in them.
+    loose
+        Audio files beside them.
+    foreign, loose_foreign
+        Audio in formats that cannot be decoded, in genre folders and beside them.
+    barren
+        Genre folders without any audio.
+    closed
+        Folders that may not be listed.
+    """
+
+    genres: list[Path]
+    labelled: list[tuple[Path, str]]
+    loose: list[Path]
+    foreign: list[Path]
+    loose_foreign: list[Path]
+    barren: list[Path]
+    closed: list[Path]
+
+
+def _content(root: Path) -> _Content:
+    genres, files = _top_level(root)
     listings = {genre: list_audio(genre, within=root) for genre in genres}
-    found = [(path, _text(genre.name)) for genre, listing in listings.items() for path in listing.audio]
-    foreign = [path for listing in listings.values() for path in listing.foreign]
-    closed = [path for listing in listings.values() for path in listing.closed]
-    barren = [genre for genre, listing in listings.items() if listing.is_empty]
-    if not found:
-        raise DataError(_no_audio(root, genres, loose, foreign, closed))
-    names = _unique_names([path for path, _ in found], root)
-    tracks = [Track(name, path, label, None, None) for name, (path, label) in zip(names, found, strict=True)]
-    reasons = (
-        (loose, "audio file", "a file in no genre folder has no label"),
-        (foreign, "audio file", "the format cannot be read, so convert it to FLAC or WAV"),
-        (barren, "folder", "there are no audio files in it"),
-        (closed, "folder", "it may not be listed, so check its permissions"),
+    return _Content(
+        genres=genres,
+        labelled=[(path, _text(genre.name)) for genre, listing in listings.items() for path in listing.audio],
+        loose=[path for path in files if is_audio(path.name)],
+        foreign=[path for listing in listings.values() for path in listing.foreign],
+        loose_foreign=[path for path in files if path.suffix.lower() in FOREIGN_SUFFIXES],
+        barren=[genre for genre, listing in listings.items() if listing.is_empty],
+        closed=[path for listing in listings.values() for path in listing.closed],
     )
-    return tracks, [f"Left out {_count(paths, noun, root)}: {reason}." for paths, noun, reason in reasons if paths]
 
 
 def _top_level(root: Path) -> tuple[list[Path], list[Path]]:
-    """Return the genre folders in ``root``, and the audio files that lie beside them."""
+    """Return the genre folders in ``root``, and the files that lie beside them."""
     try:
         visible = sorted(entry for entry in os.listdir(root) if not is_hidden(entry))
     except OSError as error:
         raise DataError(f"{shown(root)} cannot be listed ({error.strerror}): check its permissions.") from error
     genres = [root / entry for entry in visible if os.path.isdir(root / entry)]
-    loose = [root / entry for entry in visible if is_audio(entry) and not os.path.isdir(root / entry)]
-    return genres, loose
+    return genres, [root / entry for entry in visible if not os.path.isdir(root / entry)]
 
 
-def _no_audio(root: Path, genres: list[Path], loose: list[Path], foreign: list[Path], closed: list[Path]) -> str:
+def _from_folders(root: Path) -> tuple[list[Track], list[str]]:
+    content = _content(root)
+    if not content.labelled:
+        raise DataError(_no_audio(root, content))
+    left_out = (
+        _left_out(content.loose, "audio file", root, "a file in no genre folder has no label"),
+        _left_out(content.foreign, "audio file", root, _FOREIGN),
+        _left_out(content.barren, "folder", root, "there are no audio files in it"),
+        _left_out(content.closed, "folder", root, _CLOSED),
+    )
+    return _tracks(content.labelled, root), list(filter(None, left_out))
+
+
+def _from_any_folder(root: Path) -> tuple[list[Track], list[str]]:
+    content = _content(root)
+    tell_apart = len({label for _, label in content.labelled}) > 1
+    found = [(path, label if tell_apart else "") for path, label in content.labelled]
+    left_out = (
+        _left_out([*content.foreign, *content.loose_foreign], "audio file", root, _FOREIGN),
+        _left_out(content.closed, "folder", root, _CLOSED),
+    )
+    return _tracks([*found, *((path, "") for path in content.loose)], root), list(filter(None, left_out))
+
+
+def _tracks(found: Sequence[tuple[Path, str]], root: Path) -> list[Track]:
+    names = _unique_names([path for path, _ in found], root)
+    return [Track(name, path, label, None, None) for name, (path, label) in zip(names, found, strict=True)]
+
+
+def _left_out(paths: Sequence[Path], noun: str, root: Path, reason: str) -> str:
+    return f"Left out {_count(paths, noun, root)}: {reason}." if paths else ""
+
+
+def _no_audio(root: Path, content: _Content) -> str:
     """Return the sentence about a folder without a single track."""
     where, layout = shown(root), f"put the audio into one sub-folder a genre, or list it in {FILE_NAME}"
-    if closed:
-        return f"{where} has no audio that may be read: check the permissions of {_count(closed, 'folder', root)}."
-    if foreign:
-        return (
-            f"{where} has only audio that cannot be read, {_count(foreign, 'file', root)}: convert it to FLAC or WAV."
-        )
-    if loose:
+    if content.closed:
+        closed = _count(content.closed, "folder", root)
+        return f"{where} has no audio that may be read: check the permissions of {closed}."
+    if content.foreign:
+        foreign = _count(content.foreign, "file", root)
+        return f"{where} has only audio that cannot be read, {foreign}: convert it to FLAC or WAV."
+    if content.loose:
         return f"{where} has audio files but no genre folders, and so no labels: {layout}."
-    if genres:
+    if content.genres:
         return f"no sub-folder of {where} has audio files in it: {layout}."
     return f"{where} is empty, or has no audio files in it: {layout}."
 
@@ -272,7 +348,10 @@ def _same_files(tracks: Iterable[Track]) -> list[str]:
             under = f"under {len(labels)} labels, {_and(labels)}" if len(labels) > 1 else f"under {len(group)} names"
             notices.append(f"One file is there {under}: {_and([shown(track.file) for track in group])}.")
     more = len(notices) - MAX_NOTICES
-    return notices if more <= 0 else [*notices[:MAX_NOTICES], f"{more} more files are there under several names."]
+    if more <= 0:
+        return notices
+    count = "1 more file is" if more == 1 else f"{more} more files are"
+    return [*notices[:MAX_NOTICES], f"{count} there under several names."]
 
 
 def _name(path: Path, root: Path) -> str:

@@ -176,6 +176,7 @@ def _draw_curve(axes: Axes, name: str, points: Sequence[tuple[float, float]]) ->
         linewidth=1.8,
         marker="o" if len(points) <= 30 else None,
         markersize=3.5,
+        clip_on=False,
         label=plain(name.replace("/", " ").replace("_", " "), 30),
     )
 
@@ -197,7 +198,7 @@ def _finish_curves(axes: Axes, title: str, values: NDArray[np.float64]) -> None:
     if right - left < 1:  # a single epoch
         axes.set_xlim((left + right) / 2 - 0.5, (left + right) / 2 + 0.5)
     if title == "score":
-        axes.set_ylim(0, 1.02)
+        axes.set_ylim(0, 1)
     if title == "learning rate":
         _learning_rate_scale(axes, values)
     quiet(axes)
@@ -234,16 +235,17 @@ def _draw_class_bars(axes: Axes, scores: Sequence[ClassScores]) -> None:
     axes.barh(rows, [score.f1 for score in scores], height=0.68, color=LIGHT, label="F1")
     known = [row for row, score in enumerate(scores) if score.support]
     recall, precision = [scores[row].recall for row in known], [scores[row].precision for row in known]
-    axes.scatter(precision, known, marker=">", s=24, color=DARK, label="precision", zorder=3)
-    axes.scatter(
-        recall, known, marker="o", s=52, facecolors="none", edgecolors=ACCENT, linewidths=1.8, label="recall", zorder=4
+    axes.scatter(precision, known, marker=">", s=24, color=DARK, label="precision", zorder=3, clip_on=False)
+    rings = axes.scatter(
+        recall, known, marker="o", s=52, facecolors="none", edgecolors=ACCENT, label="recall", zorder=4
     )
+    rings.set(linewidths=1.8, clip_on=False)
     for row, score in enumerate(scores):
         text = f"{score.f1:.2f}" if score.support else "none here"
         axes.text(1.04, row, text, va="center", fontsize=9, color=INK if score.support else FAINT)
     axes.text(1.04, len(scores) - 0.35, "F1", va="bottom", fontsize=9, fontweight="bold", color=INK)
     axes.set_yticks(rows, [f"{class_name(score.label)}  ({score.support})" for score in scores], fontsize=9)
-    axes.set_xlim(0, 1.02)
+    axes.set_xlim(0, 1)
     axes.set_ylim(-0.6, len(scores) - 0.4)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.8)
@@ -282,7 +284,7 @@ def reliability_figure(curve: Reliability, heading: Heading) -> Figure:
     top.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1.2, label="perfectly calibrated")
     top.set_title(f"calibration error (ECE) {curve.error:.3f}", fontsize=11)
     top.set_ylabel("share of clips predicted right", fontsize=10)
-    top.set_ylim(0, 1.02)
+    top.set_ylim(0, 1)
     top.legend(loc="upper left", fontsize=9, frameon=True, framealpha=0.85, edgecolor="none")
     bottom.bar(left, curve.count[used], width, align="edge", color=DARK, edgecolor="white")
     bottom.set_ylabel("clips", fontsize=10)
@@ -318,7 +320,8 @@ def leakage_bars_figure(
     for at, row in enumerate(rows):
         face, edge, hatch = ("#f3c9ce", WARNING, "////") if row.leaky else (DARK, DARK, None)
         axes.barh(at, row.accuracy, height=0.62, linewidth=0, facecolor=face, edgecolor=edge, hatch=hatch)
-        axes.plot(row.ci95, [at, at], color=INK, linewidth=1.8, marker="|", markersize=9, markeredgewidth=1.8)
+        (line,) = axes.plot(row.ci95, [at, at], color=INK, linewidth=1.8, marker="|", markersize=9, markeredgewidth=1.8)
+        line.set_clip_on(False)
         text = f"{row.accuracy:.3f}  [{row.ci95[0]:.3f}, {row.ci95[1]:.3f}]"
         axes.text(1.03, at, text, va="center", fontsize=10, color=WARNING if row.leaky else INK)
     axes.set_yticks(range(len(rows)), names, fontsize=10)
@@ -336,7 +339,7 @@ def leakage_bars_figure(
             fontsize=9,
             color=FAINT,
         )
-    axes.set_xlim(0, 1.01)
+    axes.set_xlim(0, 1)
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.set_xlabel("accuracy, with 95 % interval", fontsize=10)
     axes.tick_params(axis="y", length=0)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from genre.evaluation.canvas import ACCENT, DARK, FAINT, INK, LIGHT, WARNING, Heading, canvas, class_name, plain, quiet
 
 TOP_FEATURES = 20
+NO_IMPORTANCE = "no feature changes the accuracy on validation when shuffled"
 _MARKERS = "osD^v<>PX*"
 
 
@@ -42,11 +43,12 @@ def accuracy_table_figure(
     known = accuracy[np.isfinite(accuracy)]
     low, high = (float(known.min()), float(known.max())) if known.size else (0.0, 1.0)
     colours = matplotlib.colormaps["Blues"].with_extremes(bad="#eeeeee")
-    image = axes.imshow(np.ma.masked_invalid(accuracy), cmap=colours, vmin=low - 0.02, vmax=high + 0.02, aspect="auto")
+    shades = matplotlib.colors.Normalize(max(low - 0.02, 0.0), min(high + 0.02, 1.0))
+    image = axes.imshow(np.ma.masked_invalid(accuracy), cmap=colours, norm=shades, aspect="auto")
     for row, column in np.ndindex(rows, columns):
         value = accuracy[row, column]
         text = f"{value:.3f}" if np.isfinite(value) else "none"
-        dark = np.isfinite(value) and value > low + 0.6 * (high - low)
+        dark = np.isfinite(value) and shades(value) > 0.55
         weight = "bold" if value == high else "normal"
         ink = "white" if dark else (INK if np.isfinite(value) else FAINT)
         axes.text(column, row, text, ha="center", va="center", fontsize=10, color=ink, fontweight=weight)
@@ -83,20 +85,24 @@ def trials_figure(
     numbers = np.arange(1, len(values) + 1)
     running = np.maximum.accumulate(np.where(np.isfinite(values), values, -np.inf))
     begun = np.isfinite(running)
-    axes.plot(numbers, values, color=DARK, marker="o", markersize=4, linewidth=1.0, label="trial")
-    axes.step(numbers[begun], running[begun], where="post", color=FAINT, linewidth=1.2, label="best so far")
+    axes.plot(numbers, values, color=DARK, marker="o", markersize=4, linewidth=1.0, label="trial", clip_on=False)
+    axes.step(
+        numbers[begun], running[begun], where="post", color=FAINT, linewidth=1.2, label="best so far", clip_on=False
+    )
     failed = ~np.isfinite(values)
     if failed.any():
         floor = np.nanmin(values) if begun.any() else 0.0
-        axes.scatter(numbers[failed], np.full(failed.sum(), floor), marker="x", color=WARNING, label="failed")
+        at = np.full(failed.sum(), floor)
+        axes.scatter(numbers[failed], at, marker="x", color=WARNING, label="failed", clip_on=False)
     kept = f"kept: trial {best + 1}" + (f" ({plain(names[best], 48)})" if len(names) else "")
-    axes.scatter(
-        [best + 1], [values[best]], s=90, facecolors="none", edgecolors=ACCENT, linewidths=2.0, label=kept, zorder=3
-    )
+    ring = axes.scatter([best + 1], [values[best]], s=90, facecolors="none", edgecolors=ACCENT, label=kept, zorder=3)
+    ring.set(linewidths=2.0, clip_on=False)
     axes.set_xlabel("trial", fontsize=10)
     axes.set_ylabel(plain(score.replace("_", " ")), fontsize=10)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=12, min_n_ticks=1))
     axes.margins(y=0.15)
+    bottom, top = axes.get_ylim()
+    axes.set_ylim(max(bottom, 0.0), min(top, 1.0))
     axes.grid(color="#e6e6e6", linewidth=0.8)
     axes.legend(fontsize=9, frameon=True, framealpha=0.85, edgecolor="none")
     quiet(axes)
@@ -107,6 +113,8 @@ def importance_figure(
     names: Sequence[str], drop: NDArray[np.float64], spread: NDArray[np.float64], heading: Heading
 ) -> Figure:
     """Draw how much accuracy is lost when a feature is shuffled, for the 20 features that count most.
+
+    Where none of them changes it, a sentence that says so takes the place of the bars.
 
     Parameters
     ----------
@@ -121,8 +129,13 @@ def importance_figure(
     ----------
     Breiman, L. (2001). Random forests. Machine Learning 45(1): permutation importance.
     """
+    subject = "Permutation importance of the features"
+    if not (drop.any() or spread.any()):
+        figure, body = canvas(7.4, 0.6, subject, heading)
+        body.text(0.5, 0.5, NO_IMPORTANCE, ha="center", va="center", fontsize=11, color=INK)
+        return figure
     order = np.argsort(-drop, kind="stable")[:TOP_FEATURES][::-1]
-    figure, body = canvas(7.4, 0.27 * len(order) + 1.0, "Permutation importance of the features", heading)
+    figure, body = canvas(7.4, 0.27 * len(order) + 1.0, subject, heading)
     axes = body.subplots()
     axes.barh(range(len(order)), drop[order], xerr=spread[order], color=LIGHT, ecolor=FAINT, height=0.7)
     axes.set_yticks(range(len(order)), [plain(names[place], 30) for place in order], fontsize=9)

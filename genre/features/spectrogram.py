@@ -133,7 +133,7 @@ class LogMel(FrontEnd):
     sample_rate, n_fft, hop_length
         See :class:`FrontEnd`.
     n_mels
-        Bands, evenly spaced on Slaney's mel scale, each scaled to the same area.
+        Bands, evenly spaced on Slaney's mel scale, each scaled to the same area; no more than there are bins.
     fmin, fmax
         Lower edge of the first and upper edge of the last band, in Hz; without ``fmax`` half the sample rate.
     ref
@@ -163,7 +163,8 @@ class LogMel(FrontEnd):
     ) -> None:
         super().__init__(sample_rate, n_fft, hop_length)
         highest = sample_rate / 2
-        _require(n_mels >= 1, "frontend.n_mels", n_mels, "at least 1")
+        most = n_fft // 2 + 1
+        _require(1 <= n_mels <= most, "frontend.n_mels", n_mels, f"from 1 to frontend.n_fft / 2 + 1 = {most}")
         _require(0 <= fmin < highest, "frontend.fmin", fmin, f"at least 0 and below half the sample rate, {highest:g}")
         _require(
             fmax is None or fmin < fmax <= highest,

@@ -63,6 +63,33 @@ def test_a_run_keeps_its_command_from_its_start_on(
     assert not [word for word in typed_alone if word.startswith(("-m", "hydra.sweep.", "hydra.mode"))]
 
 
+def test_a_run_that_is_not_repeated_keeps_its_command(train, music: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    given = ("data=folder", f"data.root={music}", "report=false", *SMALL, f"hydra.run.dir={run}")
+    assert train(*given).status == 0
+    made_by = words(run)
+    again = train(*given, "resume=true")
+    assert "not repeated" in again.out
+    assert words(run) == made_by
+    assert train("mode=test", f"ckpt={run}", "report=false", f"hydra.run.dir={run}").status == 0
+    assert "mode=test" in words(run)
+    assert train(*given, "seed=1", "resume=true").status == 0
+    assert "seed=1" in words(run)
+
+
+def test_a_job_that_is_not_repeated_keeps_its_command(sweep, music: Path, tmp_path: Path) -> None:
+    given = ("data=folder", f"data.root={music}", "data.clip_sec=1", "report=false", "logger=none")
+    chosen = ("-m", "transform=none", "classifier=knn", "search.jobs=1", f"hydra.sweep.dir={tmp_path}")
+    assert sweep(*chosen, "seed=1", *given).status == 0
+    made_by = words(tmp_path / "none_knn")
+    again = sweep(*chosen, "seed=1", *given, "data.jobs=1")
+    assert "not repeated" in again.out
+    assert words(tmp_path / "none_knn") == made_by
+    alone = (*chosen[1:-1], *given, f"hydra.run.dir={tmp_path / 'none_knn'}")
+    assert sweep("seed=2", *alone).status == 0
+    assert "seed=2" in words(tmp_path / "none_knn")
+
+
 def test_the_command_of_a_job_does_it_again(sweep, music: Path, tmp_path: Path) -> None:
     given = ("data=folder", f"data.root={music}", "data.clip_sec=1", "report=false", "logger=none")
     chosen = ("transform=none", "classifier=knn", "search.jobs=1")

@@ -12,3 +12,6 @@ def test_progress_is_shown_for_clips_and_for_fingerprints(capsys) -> None:
         bar.listened(0, 2)
         bar.listened(2, 2)
     assert "prepared 10 clips of 2 tracks" in capsys.readouterr().out
+    with preparation_bar() as bar:
+        bar.prepared(1, 1, 1)
+    assert "prepared 1 clip of 1 track in" in capsys.readouterr().out

@@ -24,9 +24,9 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 from genre.commands import entry
 from genre.commands.classical_sweeps import ClassicalSweepReport
 from genre.commands.study import StudyReport
-from genre.commands.sweeps import SweepReport, command_number, job_folder
+from genre.commands.sweeps import SweepReport, _failed_jobs, command_number, job_folder
 from genre.evaluation.files import file_name, file_names
-from genre.evaluation.leaderboard import leaderboard, read_runs
+from genre.evaluation.leaderboard import FailedRun, leaderboard, read_runs
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1", "logger=none")
 
@@ -136,6 +136,10 @@ def test_a_table_that_cannot_be_written_fails_the_command_and_hides_no_failed_jo
     jobs, table = [line for line in result.err.splitlines() if line.startswith("error: ")]
     assert jobs.startswith("error: 2 runs failed (the first, mini_vgg_seed-1: seed=-1 is out of range")
     assert table.startswith(f"error: cannot write {folder / 'leaderboard.md'}")
+
+
+def test_a_single_failed_job_is_counted_as_one() -> None:
+    assert str(_failed_jobs([FailedRun("a", "no sound.")])) == "1 run failed (the first, a: no sound)"
 
 
 def test_a_multirun_that_cannot_begin_runs_no_job(train, tmp_path: Path) -> None:

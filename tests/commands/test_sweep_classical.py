@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from genre.classical.model import ClassicalModel, load_classical
 from genre.classical.search import Rows, fit, tune
+from genre.commands import classical_sweeps
 from genre.commands import features as loading
 from genre.commands.build import build_search
 from genre.data.features_csv import read_features_csv
@@ -296,6 +298,15 @@ def test_a_sweep_leaves_one_table_and_pictures(sweep, data, tmp_path: Path) -> N
     assert accuracy == sorted(accuracy, reverse=True)
     assert all(0 <= float(row["track_accuracy_ci95_low"]) <= value for row, value in zip(rows, accuracy, strict=True))
     assert len(loading._read) == 1
+
+
+def test_a_sweep_says_how_many_runs_are_best() -> None:
+    def run(model: str, accuracy: float) -> Any:
+        return SimpleNamespace(info=SimpleNamespace(model=model), val=SimpleNamespace(track_accuracy=accuracy))
+
+    runs = [run("none_knn", 0.5), run("pca_knn", 0.75), run("none_svm", 0.75)]
+    assert classical_sweeps._said_of(runs[1], runs) == "2 of 3 runs were best on validation, pca_knn the first of them"
+    assert classical_sweeps._said_of(runs[1], runs[:2]) == "pca_knn was best on validation"
 
 
 def test_a_failed_combination_is_in_the_table_and_stops_nothing(sweep, data, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -26,9 +27,9 @@ from genre.data.duplicates import (
 )
 from genre.data.duplicates.__main__ import main
 from genre.data.duplicates.search import FEWEST_WORDS, compare, find_matches, most_bit_errors
-from genre.data.protocols import TrackProtocol
+from genre.data.protocols import ClipRandomProtocol, TrackProtocol
 from genre.data.sources import folder
-from genre.errors import ConfigError
+from genre.errors import ConfigError, DataError
 from genre.features.spectrogram import LogMel
 from genre.features.subfingerprints import seconds, subfingerprints
 
@@ -202,6 +203,66 @@ def test_the_command_takes_labels_and_artists_from_the_table(tmp_path: Path, mus
     assert read(tmp_path / "duplicates.csv") == []
 
 
+def listed(root: Path, tmp_path: Path) -> list[tuple[str, ...]]:
+    """Return (file, label) of both ends of each pair that the command writes."""
+    assert main([str(root), "--out", str(tmp_path), "--store", str(tmp_path / "store")]) == 0
+    rows = read(tmp_path / "duplicates.csv")
+    return [tuple(row[column] for column in ("file", "label", "other", "other_label")) for row in rows]
+
+
+def put(library: Path, root: Path, *files: str) -> None:
+    """Put one recording under several names."""
+    for file in files:
+        (root / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(library / "calm" / "0.wav", root / file)
+
+
+def test_the_command_labels_files_as_a_training_does(library: Path, tmp_path: Path, capsys) -> None:
+    root = tmp_path / "music"
+    put(library, root, "techno/Album 1/CD 1/x.wav", "techno/Album 2/CD 1/y.wav", "rock/Album 1/z.wav", "loose.wav")
+    (one, two, three) = listed(root, tmp_path)
+    assert one == ("loose.wav", "", "rock/Album 1/z.wav", "rock")
+    labels = {track.file: track.label for track in folder(str(root)).tracks} | {"loose.wav": ""}
+    for file, label, other, other_label in (one, two, three):
+        assert (label, other_label) == (labels[file], labels[other])
+    (root / "rock" / "Album 1" / "z.wav").unlink()
+    (root / "loose.wav").unlink()
+    soundfile.write(root / "rock" / "other.wav", tune(4.0, seed=41), RATE)
+    capsys.readouterr()
+    assert listed(root, tmp_path) == [("techno/Album 1/CD 1/x.wav", "techno", "techno/Album 2/CD 1/y.wav", "techno")]
+    assert "3 files, 1 pair: identical 1, same recording 0; " in capsys.readouterr().out
+
+
+def test_the_command_knows_no_labels_where_there_are_none(library: Path, tmp_path: Path, capsys) -> None:
+    put(library, tmp_path / "flat", "a.wav", "b.wav")
+    assert listed(tmp_path / "flat", tmp_path) == [("a.wav", "", "b.wav", "")]
+    put(library, tmp_path / "single", "genres_original/a/a.wav", "b.wav")
+    assert listed(tmp_path / "single", tmp_path) == [("b.wav", "", "genres_original/a/a.wav", "")]
+    assert "different labels" not in capsys.readouterr().out
+
+
+def test_the_command_names_every_file_it_leaves_out(library: Path, tmp_path: Path, capsys) -> None:
+    root = tmp_path / "music"
+    put(library, root, "techno/a.wav", "rock/b.wav")
+    for file in ("techno/zero.ogg", "rock/empty.wav", "techno/song.m4a", "loose.wma"):
+        (root / file).touch()
+    for file in ("techno/noise.wav", "rock/noise.wav"):
+        (root / file).write_bytes(b"RIFF and nothing else")
+    (root / "rock" / "gone.mp3").symlink_to(root / "nowhere.mp3")
+    listed(root, tmp_path)
+    told = capsys.readouterr().err
+    for file in ("techno/zero.ogg", "rock/empty.wav"):
+        assert told.count(f"left out: {file} is empty (zero bytes): copy it again from its source.") == 1
+    for file in ("techno/noise.wav", "rock/noise.wav"):
+        assert told.count(f"left out: {file} cannot be decoded") == 1
+    assert "left out: rock/gone.mp3 is a link that leads nowhere: mend or remove it." in told
+    assert "Left out 2 audio files such as techno/song.m4a: the format cannot be read" in told
+    shutil.rmtree(root / "rock")
+    shutil.rmtree(root / "techno")
+    assert main([str(root)]) == 1
+    assert "(Left out the audio file loose.wma: the format cannot be read" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [(["nowhere"], "there is no folder nowhere"), ([], "the following arguments are required"), (["."], "no audio")],
@@ -236,6 +297,26 @@ def test_copies_stay_on_one_side_and_are_told(library: Path, tmp_path: Path) -> 
     assert "2 pairs of tracks hold one recording (1 identical; the first: calm/0.wav and wild/copy.mp3)" in told
     assert "The same recording has different labels: calm/0.wav (calm) and wild/copy.mp3 (wild)." in told
     assert "2 recordings are there in several copies, 4 tracks together: these stay on one side" in told
+
+
+def test_a_single_track_is_counted_as_one(library: Path, tmp_path: Path) -> None:
+    root = tmp_path / "music"
+    shutil.copytree(library / "calm", root / "calm")
+    put(library, root, "wild/copy.wav")
+    cut = root / "calm" / "2.wav"
+    cut.write_bytes(cut.read_bytes()[:120_000])
+
+    def leaked() -> GenreDataModule:
+        clips = ClipSpec(clip_sec=1.0)
+        return GenreDataModule(folder(str(root)), ClipRandomProtocol(), LogMel(n_mels=8), clips, store_dir=tmp_path)
+
+    data = leaked()
+    data.setup()
+    assert "1 track ends early and is used as far as it could be decoded: calm/2.wav" in data.notices
+    (root / "wild" / "copy.wav").write_bytes(b"RIFF and nothing else")
+    data = leaked()
+    with pytest.raises(DataError, match=r"the only track of wild cannot be used \(wild/copy\.wav cannot be decoded"):
+        data.setup()
 
 
 def test_content_only_joins_identical_tracks(library: Path, tmp_path: Path, monkeypatch) -> None:

@@ -645,7 +645,7 @@ def test_fault_filtered_deals_gtzan_by_the_published_lists(extension):
 def test_fault_filtered_says_what_is_missing_of_its_lists():
     deal = FaultFilteredProtocol().deal(gtzan_table(lambda stem: stem != "jazz.00054"))
     assert any(
-        notice.startswith("1 of the 930 tracks of the fault-filtered lists are not here") for notice in deal.notices
+        notice.startswith("1 of the 930 tracks of the fault-filtered lists is not here") for notice in deal.notices
     )
 
 
@@ -686,7 +686,7 @@ def test_predefined_follows_the_split_column_and_leaves_the_rest_out():
     deal = PredefinedProtocol().deal(table)
     sides = track_sides(table, deal)
     assert sides == {name: split for name, split in zip(table.names, table.split, strict=True) if split}
-    assert deal.notices == ("1 of 9 tracks have no split in tracks.csv and are left out",)
+    assert deal.notices == ("1 of 9 tracks has no split in tracks.csv and is left out",)
 
 
 def test_predefined_without_a_split_column():

@@ -200,7 +200,9 @@ class TestTable:
         message = error_of(tmp_path)
         assert "tracks.csv, line 3" in message
         assert "b.wav does not exist" in message
-        assert "2 more" in message
+        assert "nor do 2 more of the files listed" in message
+        touch(tmp_path, "d.wav")
+        assert "nor does 1 more of the files listed" in error_of(tmp_path)
 
     def test_dangling_links_are_left_to_the_health_check(self, tmp_path):
         self.write(tmp_path, "file,label\na.wav,rock\nb.wav,jazz\n", "a.wav")

@@ -165,6 +165,16 @@ def test_short_and_odd_histories_are_drawn(history):
     check_layout(plots.curves_figure(history, HONEST))
 
 
+def test_axes_of_shares_end_at_one(figures):
+    drawn = figures(2, HONEST)
+    bars = plots.leakage_bars_figure([Bar("artist", 1.0, (0.9, 1.0), leaky=False)], dataset="gtzan")
+    curves = [axes for axes in drawn["curves"].findobj(Axes) if axes.get_title() == "score"]
+    top = [axes for axes in drawn["reliability"].findobj(Axes) if axes.get_ylabel().startswith("share")]
+    assert [axes.get_ylim() for axes in (*curves, *top)] == [(0, 1), (0, 1)]
+    wide = [*drawn["per class"].findobj(Axes), *bars.findobj(Axes)]
+    assert {axes.get_xlim() for axes in wide} == {(0, 1)}
+
+
 def test_a_class_without_clips_is_said(make_predictions):
     clips = make_predictions(6, 2, ("jazz", "rock"))
     wider = type(clips)(

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.image import AxesImage
+from matplotlib.text import Text
 
-from genre.evaluation.canvas import Heading, save_png
+from genre.evaluation.canvas import INK, Heading, save_png
 from genre.evaluation.metrics import LEAK_WARNING
 from genre.evaluation.sweep_plots import (
     accuracy_table_figure,
@@ -52,6 +54,25 @@ def test_table_without_any_number_can_be_drawn() -> None:
     assert "0.000" not in texts(figure)
 
 
+@pytest.mark.parametrize("accuracy", [0.0, 1.0])
+def test_a_tie_of_all_stays_within_the_range_of_accuracies(accuracy: float) -> None:
+    table = accuracy_table_figure(np.full((2, 2), accuracy), ["none", "pca"], ["svm", "knn"], ABOVE)
+    for image in table.findobj(AxesImage):
+        assert image.norm.vmin >= 0
+        assert image.norm.vmax <= 1
+    [axes] = trials_figure([accuracy, accuracy], 0, ABOVE).findobj(lambda part: type(part).__name__ == "Axes")
+    bottom, top = axes.get_ylim()
+    assert 0 <= bottom < top <= 1
+
+
+def test_numbers_of_a_table_can_be_read_on_their_colours() -> None:
+    figure = accuracy_table_figure(np.array([[1.0, 0.0]]), ["none", "pca"], ["svm"], ABOVE)
+    ink = {text.get_text(): text.get_color() for text in figure.findobj(Text)}
+    assert (ink["1.000"], ink["0.000"]) == ("white", INK)
+    tied = accuracy_table_figure(np.ones((1, 1)), ["none"], ["svm"], ABOVE)
+    assert {text.get_color() for text in tied.findobj(Text) if text.get_text() == "1.000"} >= {"white"}
+
+
 def test_cells_are_means_in_order_of_appearance() -> None:
     cells = [("none", "svm", 0.4), ("none", "svm", 0.6), ("pca", "knn", 0.3)]
     accuracy, transforms, classifiers = tables_by_comparison(cells)
@@ -73,6 +94,13 @@ def test_importance_shows_the_twenty_that_count_most() -> None:
     figure = importance_figure(names, np.arange(30) / 100, np.zeros(30), ABOVE)
     shown = list(dict.fromkeys(text for text in texts(figure) if text.startswith("feature")))  # a tick has two labels
     assert shown == [f"feature {i}" for i in range(10, 30)]
+
+
+def test_importance_of_nothing_is_said_in_a_sentence() -> None:
+    figure = importance_figure(["a", "b"], np.zeros(2), np.zeros(2), ABOVE)
+    assert "no feature changes the accuracy on validation when shuffled" in texts(figure)
+    assert not figure.findobj(lambda part: type(part).__name__ == "Axes")
+    assert "a" in texts(importance_figure(["a", "b"], np.zeros(2), np.full(2, 0.1), ABOVE))
 
 
 def test_feature_space_names_the_genres_and_the_variance() -> None:

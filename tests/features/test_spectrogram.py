@@ -164,6 +164,11 @@ def test_no_clips_make_no_spectrograms() -> None:
         ({"name": "log_mel"}, "did you mean logmel"),
         ({"name": "logmel", "n_mel": 64}, "did you mean n_mels"),
         ({"name": "logmel", "n_mels": 0}, "frontend.n_mels=0"),
+        (
+            {"name": "logmel", "n_mels": 1026},
+            r"frontend\.n_mels=1026 must be from 1 to frontend\.n_fft / 2 \+ 1 = 1025\.$",
+        ),
+        ({"name": "logmel", "n_mels": 100, "n_fft": 128}, "frontend.n_mels=100 must be from 1 to frontend.n_fft"),
         ({"name": "logmel", "hop_length": -1}, "frontend.hop_length=-1"),
         ({"name": "logmel", "n_fft": 1001}, "frontend.n_fft=1001"),
         ({"name": "logmel", "sample_rate": 0}, "frontend.sample_rate=0"),

@@ -20,16 +20,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from genre.audio.files import list_audio, shown
-from genre.data.content import ContentIndex
+from genre.audio.files import shown
 from genre.data.disk import writing_to
 from genre.data.duplicates.among import duplicates_among
 from genre.data.duplicates.pairs import FILE_NAME, IDENTICAL, Duplicate, by_name, write_duplicates
 from genre.data.duplicates.prints import AudioFile, FingerprintFolder, fingerprints
 from genre.data.protocols import TrackTable
-from genre.data.store import CONTENT_INDEX
-from genre.data.tracks import Track, catalogue
-from genre.data.tracks_csv import FILE_NAME as TRACKS_CSV
+from genre.data.store import CONTENT_INDEX, SourceFile, look_at
+from genre.data.tracks import Track, audio_below
 from genre.errors import AudioError, DataError, GenreError, OneSentenceParser
 
 MOST_SHOWN = 40
@@ -42,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         options = _parser().parse_args(arguments)
         started = time.perf_counter()
-        tracks = audio_of(options.folder)
+        tracks, notices = audio_of(options.folder)
         with _bar(notes) as progress:
             files, faults = _usable(tracks, options.store, options.jobs, progress)
             pairs = duplicates_among(files, options.store)
@@ -57,6 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GenreError as error:
         print(f"error: {str(error).rstrip('.')}", file=sys.stderr)
         return 1
+    for notice in notices:
+        notes.print(f"note: {notice}", markup=False)
     for fault in faults:
         notes.print(f"left out: {fault}", markup=False)
     if pairs:
@@ -66,10 +66,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def audio_of(root: Path) -> list[Track]:
-    """Return the audio below a folder: with the labels and artists of its ``tracks.csv``, if it has one.
+def audio_of(root: Path) -> tuple[list[Track], list[str]]:
+    """Return the audio below a folder, and sentences to show on what is left out of it.
 
-    Otherwise all audio at any depth, each file labelled with the name of the folder it lies in.
+    See :func:`genre.data.tracks.audio_below`: labels are those of a training.
 
     Raises
     ------
@@ -79,34 +79,24 @@ def audio_of(root: Path) -> list[Track]:
     folder = root.expanduser()
     if not folder.is_dir():
         raise DataError(f"there is no folder {shown(root)}: name a folder of audio")
-    if (folder / TRACKS_CSV).is_file():
-        return list(catalogue(folder).tracks)
-    found = list_audio(folder).audio
-    if not found:
-        raise DataError(f"there is no audio in {shown(folder)}: name a folder of audio")
-    names = [path.relative_to(folder).as_posix() for path in found]
-    return [
-        Track(shown(name), path, shown(path.parent.name), None, None) for name, path in zip(names, found, strict=True)
-    ]
+    tracks, notices = audio_below(folder)
+    if not tracks:
+        aside = f" ({notices[0].rstrip('.')})" if notices else ""
+        raise DataError(f"there is no audio in {shown(folder)}{aside}: name a folder of audio")
+    return tracks, notices
 
 
 def _usable(
     tracks: Sequence[Track], store_dir: Path, jobs: int | None, progress: Callable[[int, int], None]
-) -> tuple[list[AudioFile], list[AudioError]]:
+) -> tuple[list[AudioFile], list[str]]:
     """Return the files whose fingerprints are known now, and what is wrong with the others."""
-    files: list[AudioFile] = []
-    faults: list[AudioError] = []
     with writing_to(store_dir):
         store_dir.mkdir(parents=True, exist_ok=True)
-        with ContentIndex(store_dir / CONTENT_INDEX) as index:
-            for track in tracks:
-                try:
-                    files.append(AudioFile(track.file, track.path, index.hash(track.path)[0]))
-                except OSError as error:
-                    faults.append(AudioError(f"{shown(track.file)} cannot be read ({error.strerror})"))
+        found, left_out = look_at([SourceFile(track.file, track.path) for track in tracks], store_dir / CONTENT_INDEX)
+        files = [AudioFile(one.file, one.path, one.bytes_hash) for one in found]
         made = fingerprints(files, FingerprintFolder(store_dir), jobs=jobs, progress=progress)
-    faults += [one for one in made if isinstance(one, AudioError)]
-    return [file for file, one in zip(files, made, strict=True) if not isinstance(one, AudioError)], faults
+    faults = [track.detail for track in left_out] + [str(one) for one in made if isinstance(one, AudioError)]
+    return [file for file, one in zip(files, made, strict=True) if not isinstance(one, AudioError)], sorted(faults)
 
 
 def _table(tracks: Sequence[Track]) -> TrackTable:
@@ -144,11 +134,18 @@ def _described(table: TrackTable, number: int) -> str:
 
 def _summary(pairs: Sequence[Duplicate], table: TrackTable, seconds: float) -> str:
     same = sum(pair.kind == IDENTICAL for pair in pairs)
-    clash = sum(table.label[pair.one] != table.label[pair.other] for pair in pairs)
+    clash = sum(_labels_differ(pair, table) for pair in pairs)
     more = f" ({len(pairs) - MOST_SHOWN} not shown)" if len(pairs) > MOST_SHOWN else ""
     labels = f"; {clash} of them with different labels" if clash else ""
     kinds = f"identical {same}, same recording {len(pairs) - same}"
-    return f"{len(table.names)} files, {len(pairs)} pairs{more}: {kinds}{labels}; {seconds:.1f} s"
+    files = "1 file" if len(table.names) == 1 else f"{len(table.names)} files"
+    count = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
+    return f"{files}, {count}{more}: {kinds}{labels}; {seconds:.1f} s"
+
+
+def _labels_differ(pair: Duplicate, table: TrackTable) -> bool:
+    one, other = (table.labels[table.label[end]] for end in (pair.one, pair.other))
+    return one != other and bool(one and other)
 
 
 @contextmanager

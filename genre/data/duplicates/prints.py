@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from genre.audio.decode import decode
+from genre.audio.files import shown
 from genre.audio.health import check
 from genre.data.disk import replacing
 from genre.data.preparation import content_hash
@@ -148,7 +149,15 @@ def fingerprints(
             except BaseException:
                 threads.shutdown(cancel_futures=True)
                 raise
-    return [known[file.bytes_hash] for file in files]
+    computed = {file.bytes_hash: file for file in todo}
+    return [_named(known[file.bytes_hash], computed.get(file.bytes_hash, file), file) for file in files]
+
+
+def _named(made: Fingerprint | AudioError, source: AudioFile, file: AudioFile) -> Fingerprint | AudioError:
+    """Return what was made of ``source`` for a file of the same bytes: an error names that one."""
+    if isinstance(made, Fingerprint) or file == source:
+        return made
+    return AudioError(str(made).replace(shown(source.file), shown(file.file)), reason=made.reason)
 
 
 def _compute(file: AudioFile, kept: FingerprintFolder) -> Fingerprint | AudioError:

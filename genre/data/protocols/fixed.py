@@ -126,11 +126,13 @@ def _about_lists(stems: Sequence[str], listed: dict[str, int]) -> list[str]:
     notices = []
     unlisted = sum(stem not in listed for stem in stems)
     if unlisted:
-        notices.append(f"{unlisted} of {len(stems)} tracks are in none of the fault-filtered lists and are left out")
+        be = "is" if unlisted == 1 else "are"
+        notices.append(f"{unlisted} of {len(stems)} tracks {be} in none of the fault-filtered lists and {be} left out")
     missing = len(listed.keys() - set(stems))
     if missing:
+        be = "is" if missing == 1 else "are"
         notices.append(
-            f"{missing} of the {len(listed)} tracks of the fault-filtered lists are not here, "
+            f"{missing} of the {len(listed)} tracks of the fault-filtered lists {be} not here, "
             "so the figures are not quite those of the published split"
         )
     return notices
@@ -140,7 +142,8 @@ def _about_column(table: TrackTable, side: IntArray, present: BoolArray) -> list
     notices = []
     left_out = int((side == LEFT_OUT).sum())
     if left_out:
-        notices.append(f"{left_out} of {len(side)} tracks have no split in tracks.csv and are left out")
+        lack = "has no split in tracks.csv and is" if left_out == 1 else "have no split in tracks.csv and are"
+        notices.append(f"{left_out} of {len(side)} tracks {lack} left out")
     absent = [table.labels[label] for label in np.flatnonzero(~present[VAL])]
     if absent and present[VAL].any():
         notices.append(f"the split column gives no tracks of {listing(absent)} to validation")
