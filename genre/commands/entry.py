@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import re
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -69,11 +70,27 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
             told = _full_disk(error) or error
             _failures.append(told)
             if hydra.mode is RunMode.RUN:
+                if explain(told, sys.argv[1:]) is not None:
+                    remove_unused(Path(hydra.runtime.output_dir))
                 return None
             _report_failed_job(told, failure)
             return float("nan")
 
     return body
+
+
+def remove_unused(folder: Path) -> None:
+    """Remove the folder of a command that failed before it wrote or said anything: only what Hydra made is there."""
+    made = {".hydra": True, "run.log": False}
+    with contextlib.suppress(OSError):
+        if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
+            return
+        if all(made.get(path.name) == path.is_dir() for path in folder.iterdir()) and not _said(folder / "run.log"):
+            shutil.rmtree(folder)
+
+
+def _said(log: Path) -> bool:
+    return log.is_file() and log.stat().st_size > 0
 
 
 def _full_disk(error: Exception) -> Exception | None:

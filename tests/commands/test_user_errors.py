@@ -142,6 +142,17 @@ def test_wrong_setting(argument: str, hint: str, fails) -> None:
     assert hint in fails(argument)
 
 
+def test_a_command_that_did_nothing_leaves_no_folder(train, tmp_path: Path) -> None:
+    for name, more in (("new", ()), ("mine", ("kept.txt",))):
+        folder = tmp_path / name
+        for file in more:
+            folder.mkdir()
+            (folder / file).write_text("")
+        assert train("model.label_smoothing=2", f"hydra.run.dir={folder}").status == 1
+        assert folder.is_dir() == bool(more)
+        assert all((folder / file).is_file() for file in more)
+
+
 @pytest.mark.parametrize("seed", ["1.5", "99999999999999999999"])
 @pytest.mark.parametrize("command", ["train", "sweep_classical"])
 def test_a_wrong_deal_is_found_before_music_is_composed(command: str, seed: str, run_command, tmp_path: Path) -> None:
