@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.utils import instantiate
-from omegaconf import DictConfig, ListConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
 
 from genre.commands.entry import plain_arguments
 from genre.errors import ConfigError, near_names
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from genre.inference.denoise import Denoiser
 
 PLOTS = ("timeline", "denoise")
+
+SWITCHES = ("clips", "devices", "debug", "live.real_time", "live.carry")
+"""Settings that are true or false."""
+
+NULL_SWITCHES = ("live.carry",)
+"""Those of them that may be null too."""
 
 
 def listed(cfg: DictConfig, name: str) -> list[str]:
@@ -44,6 +50,23 @@ def wanted_plots(cfg: DictConfig) -> tuple[str, ...]:
         if name not in PLOTS:
             raise ConfigError(f"plot={name} is unknown; {near_names(name, PLOTS)}")
     return plots
+
+
+def check_switches(cfg: DictConfig) -> None:
+    """Raise unless every switch is true or false, or null where that means something.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first that is not: ``no`` and ``off`` are texts to Hydra, and a text counts as true.
+    """
+    for name in SWITCHES:
+        value = OmegaConf.select(cfg, name)
+        may_be_null = name in NULL_SWITCHES
+        if not isinstance(value, bool) and not (value is None and may_be_null):
+            shown = "null" if value is None else value
+            remedy = "true, false or null" if may_be_null else "true or false"
+            raise ConfigError(f"{name}={shown} is not a switch; give {remedy}")
 
 
 def thresholds(cfg: DictConfig) -> Thresholds:

@@ -21,10 +21,12 @@ import pytest
 import soundfile
 import torch
 from matplotlib.image import imread
+from omegaconf import OmegaConf
 from running import run_entry_point
 from small_music import tone
 
 from genre.audio.blocks import AudioBlocks
+from genre.commands.settings import SWITCHES
 from genre.errors import AudioError, DataError, DeviceError
 
 if TYPE_CHECKING:
@@ -290,6 +292,17 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         ),
         (("CKPT", "input=stream:a.wav", "live.hop_sec=0"), "live.hop_sec=0"),
         (("CKPT", "input=stream:a.wav", "live.carry=true"), "live.carry=true needs a cnn_gru"),
+        (("CKPT", "a.wav", "clips=no"), "clips=no is not a switch; give true or false"),
+        (("devices=off",), "devices=off is not a switch"),
+        (("CKPT", "a.wav", "debug=1"), "debug=1 is not a switch"),
+        (("CKPT", "input=stream:a.wav", "live.real_time=null"), "live.real_time=null is not a switch"),
+        (
+            ("CKPT", "input=stream:a.wav", "live.carry=maybe"),
+            "live.carry=maybe is not a switch; give true, false or null",
+        ),
+        (("ckpt=none.ckpt", "input=mic", "live.seconds=3", "live.countdown=abc"), "live.countdown=abc is not a length"),
+        (("ckpt=none.ckpt", "input=mic", "live.seconds=3", "live.countdown=-1"), "live.countdown=-1 is not a length"),
+        (("ckpt=none.ckpt", "input=mic", "live.seconds=[1]"), "live.seconds=[1] is not a length"),
         (("CKPT", "export=onx"), "export=onx is unknown"),
         (("ckpt=empty", "a.wav"), "the folder empty holds no best.ckpt and no model.skops; give the folder of a run"),
         (("CKPT", "-"), "standard input is not read; write the sound to a file and name that"),
@@ -309,6 +322,15 @@ def test_one_sentence_for_what_is_wrong(
     assert lines[0].startswith("error: ")
     assert hint in lines[0]
     assert result.out == ""
+
+
+def test_every_switch_of_the_configuration_is_checked() -> None:
+    files = [ROOT / "conf" / "infer.yaml", *(ROOT / "conf" / "denoise").glob("*.yaml")]
+    settings = [OmegaConf.load(file) for file in files]
+    groups = [settings[0], settings[0].live, settings[0].unsure, *settings[1:]]
+    switches = {str(name) for group in groups for name, value in group.items() if isinstance(value, bool)}
+    assert switches == {"clips", "devices", "debug", "real_time"}
+    assert {name.rpartition(".")[2] for name in SWITCHES} == switches | {"carry"}
 
 
 def test_a_name_that_the_encoding_of_the_output_has_not(
