@@ -183,8 +183,8 @@ class LiveRun:
             lines.append(f"verdicts: {', '.join(counted)}")
         p95 = books.latency(95) if self._source.real_time else None
         latency = f", latency {1000 * p95:.0f} ms (p95)" if p95 is not None else ""
-        lost = f", {books.lost_seconds:.2f} s lost" if books.lost_seconds else ", nothing lost"
-        lines.append(f"heard {books.seconds:.1f} s{lost}{latency}, real-time factor {books.real_time_factor:.3f}")
+        heard = f"heard {books.seconds:.1f} s, {_losses(books)}"
+        lines.append(f"{heard}{latency}, real-time factor {books.real_time_factor:.3f}")
         lines.append(f"kept in {self._folder}")
         return lines
 
@@ -203,6 +203,16 @@ def _stopped_by_interrupt(session: Session) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def _losses(books: Books) -> str:
+    """Say what sound was lost, and where."""
+    if not books.has_losses:
+        return "nothing lost"
+    here = [f"{books.lost_seconds:.2f} s lost"] if books.lost_seconds else []
+    times = f"{books.n_overflows} time{'s' * (books.n_overflows > 1)}"
+    before = [f"the sound system lost sound {times}"] if books.n_overflows else []
+    return ", ".join([*here, *before])
 
 
 def _as_row(verdict: Verdict, labels: tuple[str, ...]) -> dict[str, Any]:

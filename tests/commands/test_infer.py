@@ -28,6 +28,7 @@ from small_music import tone
 from genre.audio.blocks import AudioBlocks
 from genre.commands.settings import SWITCHES
 from genre.errors import AudioError, DataError, DeviceError
+from genre.inference.sources import FileSource
 
 if TYPE_CHECKING:
     from genre.inference.files import FilePrediction
@@ -397,6 +398,16 @@ def test_a_recording_of_some_seconds_is_kept(infer, ckpt: str, tmp_path: Path) -
     np.testing.assert_allclose(raw, soundfile.read(tmp_path / "song.wav")[0][: len(raw)], atol=1e-6)
     for name in ("timeline.png", "denoise.png"):
         assert imread(tmp_path / "live" / name).std() > 0.05
+
+
+def test_what_the_sound_system_lost_is_told(infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 2.0), 22050)
+    for form, n_overflows, said in (("table", 1, "1 time,"), ("json", 3, "3 times,"), ("csv", 3, "3 times,")):
+        monkeypatch.setattr(FileSource, "n_overflows", n_overflows)
+        result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", f"format={form}")
+        assert result.status == 0, result.err
+        assert f"heard 2.0 s, the sound system lost sound {said}" in result.err
+        assert "nothing lost" not in result.err
 
 
 def test_live_results_go_into_a_folder_of_their_own(infer, ckpt: str, tmp_path: Path) -> None:
