@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -26,8 +27,10 @@ from running import run_entry_point
 from small_music import tone
 
 from genre.audio.blocks import AudioBlocks
+from genre.commands import live_run
 from genre.commands.settings import SWITCHES
 from genre.errors import AudioError, DataError, DeviceError
+from genre.evaluation.files import write_row
 from genre.inference.sources import FileSource
 
 if TYPE_CHECKING:
@@ -398,6 +401,88 @@ def test_a_recording_of_some_seconds_is_kept(infer, ckpt: str, tmp_path: Path) -
     np.testing.assert_allclose(raw, soundfile.read(tmp_path / "song.wav")[0][: len(raw)], atol=1e-6)
     for name in ("timeline.png", "denoise.png"):
         assert imread(tmp_path / "live" / name).std() > 0.05
+
+
+def test_a_recording_that_a_wav_cannot_hold_is_rf64(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 3.0), 22050)
+    for bytes_held, form in ((2 * 22050 * 4, "WAV"), (2 * 22050 * 4 - 1, "RF64")):
+        monkeypatch.setattr(live_run, "LARGEST_WAV", bytes_held)
+        result = infer(ckpt, "input=stream:song.wav", "live.seconds=2", "hydra.run.dir=live", "format=json")
+        assert result.status == 0, result.err
+        for name in ("raw.wav", "denoised.wav"):
+            assert soundfile.info(tmp_path / "live" / name).format == form
+            assert sum(map(len, AudioBlocks(tmp_path / "live" / name))) == 2 * 22050
+
+
+def test_verdicts_are_on_the_disk_as_they_come(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(
+        live_run.VerdictHistory,
+        "add",
+        lambda *_: kept.append(len((tmp_path / "live" / "verdicts.csv").read_text().splitlines()) - 1),
+    )
+    monkeypatch.setattr(live_run.Pictures, "timeline", lambda *_, **__: None)
+    monkeypatch.setattr(live_run, "Timeline", lambda *_: None)
+    soundfile.write(tmp_path / "song.wav", tone(440, 3.0), 22050)
+    result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", "format=json")
+    assert result.status == 0, result.err
+    assert kept == [1, 2, 3, 4, 5]
+
+
+def test_a_recording_that_cannot_be_written_further_is_one_sentence(infer, ckpt: str, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soundfile.write(tmp_path / "song.wav", tone(440, 8.0), 22050)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
+    try:
+        result = infer(ckpt, "input=stream:song.wav", "live.seconds=8", "hydra.run.dir=live", "format=json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert result.status == 1
+    assert result.err == (
+        "error: cannot write live/raw.wav (System error); free some space, or choose another hydra.run.dir\n"
+    )
+    assert 70_000 < soundfile.info(tmp_path / "live" / "raw.wav").frames < 75_000
+
+
+def test_verdicts_that_cannot_be_written_are_one_sentence(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(stream: io.TextIOBase, cells: tuple[str, ...]) -> None:
+        if cells[0] == "2.000":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_row(stream, cells)
+
+    soundfile.write(tmp_path / "song.wav", tone(440, 3.0), 22050)
+    monkeypatch.setattr(live_run, "write_row", full)
+    result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", "format=json")
+    assert result.status == 1
+    assert result.err.startswith("error: cannot write live/verdicts.csv (No space left on device); free some space")
+    assert len(result.err.splitlines()) == 1
+    assert len(rows(result.out)) == 2
+
+
+def test_a_recording_that_cannot_be_closed_is_one_sentence(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = soundfile.SoundFile.close
+
+    def failing(file: soundfile.SoundFile) -> None:
+        writes = not file.closed and file.mode == "w"
+        close(file)
+        if writes:
+            raise soundfile.LibsndfileError(2)
+
+    soundfile.write(tmp_path / "song.wav", tone(440, 3.0), 22050)
+    monkeypatch.setattr(soundfile.SoundFile, "close", failing)
+    result = infer(ckpt, "input=stream:song.wav", "live.seconds=2", "hydra.run.dir=live", "format=json")
+    assert result.status == 1
+    assert result.err.startswith("error: cannot write live/")
+    assert len(result.err.splitlines()) == 1
 
 
 def test_what_the_sound_system_lost_is_told(infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
