@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from genre.commands.entry import plain_arguments
+from genre.commands.entry import plain_arguments, without_settings
 from genre.errors import ConfigError, near_names
 from genre.inference.decision import Thresholds
 
@@ -85,8 +88,9 @@ def denoiser_maker(cfg: DictConfig, sample_rate: int) -> Callable[[], Denoiser]:
     from genre.audio.decode import load
 
     settings: dict[str, Any] = {str(name): value for name, value in cfg.items() if name != "noise_file"}
-    make: Callable[..., Denoiser] = instantiate(settings, _partial_=True)
+    make: partial[Denoiser] = instantiate(settings, _partial_=True)
     file = cfg.get("noise_file")
+    _check_taken(make.func, [*make.keywords, *([] if file is None else ["noise_file"])])
     recording = {} if file is None else {"noise": load(str(file), sample_rate)}
 
     def made() -> Denoiser:
@@ -96,10 +100,22 @@ def denoiser_maker(cfg: DictConfig, sample_rate: int) -> Callable[[], Denoiser]:
     return made
 
 
+def _check_taken(make: Callable[..., Denoiser], names: Iterable[str]) -> None:
+    """Raise unless what makes a denoiser takes every setting of ``denoise`` that is given."""
+    parameters = inspect.signature(make).parameters.values()
+    if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+        return
+    taken = {parameter.name for parameter in parameters if parameter.name != "sample_rate"}
+    known = {f"denoise.{'noise_file' if name == 'noise' else name}" for name in taken}
+    for setting in (f"denoise.{name}" for name in names):
+        if not known:
+            raise ConfigError(without_settings(setting, HydraConfig.get().runtime.choices["denoise"]))
+        if setting not in known:
+            raise ConfigError(f"there is no setting {setting}; {near_names(setting, known)}")
+
+
 def results_folder() -> Path:
     """Return the folder for what this command writes: ``hydra.run.dir``, or else a new one below ``inference``."""
-    from hydra.core.hydra_config import HydraConfig
-
     folder = Path(HydraConfig.get().runtime.output_dir)
     if folder.resolve() != Path.cwd().resolve():
         return folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder

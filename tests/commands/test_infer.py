@@ -282,6 +282,17 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("CKPT", "a.wav", "denoise=beruti"), "did you mean berouti?"),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.flor=1"), "did you mean denoise.floor"),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.floor=2"), "denoise.floor=2"),
+        (
+            ("CKPT", "a.wav", "denoise.noise_sec=1"),
+            "there is no setting denoise.noise_sec with denoise=none; choose denoise=berouti or denoise=noisereduce or "
+            "denoise=spectral_subtraction",
+        ),
+        (("CKPT", "a.wav", "+denoise.foo=1"), "there is no setting denoise.foo with denoise=none; choose denoise=bero"),
+        (("CKPT", "a.wav", "+denoise.noise_file=a.wav"), "no setting denoise.noise_file with denoise=none; choose"),
+        (
+            ("CKPT", "a.wav", "denoise=berouti", "+denoise.flor=1"),
+            "there is no setting denoise.flor; did you mean denoise.floor? (known: denoise.floor, denoise.hop_length,",
+        ),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.noise_file=no.wav"), "no.wav does not exist"),
         (("CKPT", "a.wav", "unsure.margin=2"), "unsure.margin=2"),
         (("CKPT", "a.wav", "hop_sec=-1"), "error: hop_sec=-1 is not a usable distance"),
@@ -307,7 +318,7 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("ckpt=none.ckpt", "input=mic", "live.seconds=3", "live.countdown=abc"), "live.countdown=abc is not a length"),
         (("ckpt=none.ckpt", "input=mic", "live.seconds=3", "live.countdown=-1"), "live.countdown=-1 is not a length"),
         (("ckpt=none.ckpt", "input=mic", "live.seconds=[1]"), "live.seconds=[1] is not a length"),
-        (("CKPT", "export=onx"), "export=onx is unknown"),
+        (("CKPT", "export=onx"), "export=onx is unknown; known is torch"),
         (("ckpt=empty", "a.wav"), "the folder empty holds no best.ckpt and no model.skops; give the folder of a run"),
         (("CKPT", "-"), "standard input is not read; write the sound to a file and name that"),
         (("CKPT", "a.wav", "/dev/stdin"), "standard input is not read"),
