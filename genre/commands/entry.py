@@ -278,7 +278,7 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
             said = " ".join(str(error).split())
             sentence = f"the cluster did not take the jobs ({said}); see hydra.launcher in conf/launcher/slurm.yaml"
         case _:
-            return None
+            return _choice_without_name(error, arguments)
     return sentence
 
 
@@ -294,6 +294,21 @@ def _unknown_choice(missing: str, options: Sequence[str]) -> str:
     group, _, name = missing.rpartition("/")
     shown = [option for option in options if not option.startswith("_")]
     return f"{group}={name} is unknown; {near_names(name, shown)}" if group else f"{name} is unknown"
+
+
+def _choice_without_name(error: BaseException, arguments: Sequence[str]) -> str | None:
+    """Return the sentence if Hydra's error is about a group of which no name was chosen, as in ``denoise=null``."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    if not isinstance(error, ValueError) or not str(error).startswith("Config group override must be"):
+        return None
+    with _composing():
+        _, choices = _settings(())
+        for group, _, value in (argument.partition("=") for argument in arguments):
+            options = GlobalHydra.instance().config_loader().get_group_options(group) if group in choices else []
+            if options and value not in options:
+                return _unknown_choice(f"{group}/{value}", options)
+    return None
 
 
 def _unknown_setting(message: str, arguments: Sequence[str]) -> str:

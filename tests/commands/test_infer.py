@@ -280,6 +280,7 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("CKPT", "a.wav", "top=0"), "top=0 is not a number of genres"),
         (("CKPT", "a.wav", "plot=timelin"), "did you mean timeline?"),
         (("CKPT", "a.wav", "denoise=beruti"), "did you mean berouti?"),
+        (("CKPT", "a.wav", "denoise=null"), "denoise=null is unknown; known are berouti, noisereduce, none, spectral"),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.flor=1"), "did you mean denoise.floor"),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.floor=2"), "denoise.floor=2"),
         (
@@ -291,7 +292,7 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("CKPT", "a.wav", "+denoise.noise_file=a.wav"), "no setting denoise.noise_file with denoise=none; choose"),
         (
             ("CKPT", "a.wav", "denoise=berouti", "+denoise.flor=1"),
-            "there is no setting denoise.flor; did you mean denoise.floor? (known: denoise.floor, denoise.hop_length,",
+            "there is no setting denoise.flor; did you mean denoise.floor or denoise.rule or",
         ),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.noise_file=no.wav"), "no.wav does not exist"),
         (("CKPT", "a.wav", "unsure.margin=2"), "unsure.margin=2"),
