@@ -65,11 +65,15 @@ def near_names(name: str, known: Iterable[str]) -> str:
 
     >>> near_names("mini_vg", ["mini_vgg", "resnet34"])
     'did you mean mini_vgg? (known: mini_vgg, resnet34)'
+    >>> near_names("xyz", ["mini_vgg", "resnet34"])
+    'known are mini_vgg, resnet34'
     """
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    listing = f"known: {', '.join(known)}" if known else "none are known"
-    return f"did you mean {' or '.join(close)}? ({listing})" if close else f"({listing})"
+    listing = ", ".join(known)
+    if close:
+        return f"did you mean {' or '.join(close)}? (known: {listing})"
+    return f"known {'are' if len(known) > 1 else 'is'} {listing}" if known else "none are known"
 
 
 def missing_extra(setting: str, extra: str) -> ConfigError:

@@ -57,7 +57,8 @@ class AudioBlocks:
     channels : int
         Of the file.
     truncated : bool
-        Whether the file ends or breaks before its own header says; known once all blocks were given.
+        Whether the file ends or breaks before its own header says, or is a chained Ogg file, of which only the first
+        stream is read; known once all blocks were given.
 
     Raises
     ------
@@ -68,7 +69,8 @@ class AudioBlocks:
     Notes
     -----
     libsndfile only estimates the length of an MP3 of variable bit rate without a Xing header, and reads no further than
-    that: the end of such a file can be lost.
+    that: the end of such a file can be lost. Of several MP3s written one after the other, the first of which has a Xing
+    header, it reads the first, and nothing says that there is more.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, name: str | os.PathLike[str] | None = None) -> None:

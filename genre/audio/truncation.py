@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,11 +17,14 @@ MP3_TOLERANCE = 4 * 1152
 """Samples by which the length of an MP3 may be off: four MPEG frames."""
 
 _LARGEST_OGG_PAGE = 27 + 255 + 255 * 255
+_OGG_STREAM_BEGINS = b"OggS\0\2"
 _DATA_LENGTHS = re.compile(r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 
 def ends_early(path: Path, file: SoundFile, n_samples: int) -> bool:
     """Return whether a file that was read to its end without an error is shorter than it says.
+
+    A chained Ogg file counts as such: libsndfile reads the first of its streams and nothing of those that follow.
 
     Parameters
     ----------
@@ -33,7 +37,7 @@ def ends_early(path: Path, file: SoundFile, n_samples: int) -> bool:
     """
     promised = int(file.frames)
     if file.format == "OGG":
-        return n_samples < promised or not _ogg_has_its_end(path)
+        return n_samples < promised or not _ogg_has_its_end(path) or _ogg_is_chained(path)
     if file.format == "MP3":
         # Where no header tells the length, libsndfile estimates it.
         return n_samples < promised - max(MP3_TOLERANCE, promised // 100)
@@ -56,6 +60,24 @@ def _ogg_has_its_end(path: Path) -> bool:
     page = tail[max(0, tail.rfind(b"OggS")) :]
     if len(page) < 27:
         return False
+    return bool(page[5] & 4) and len(page) >= _ogg_page_length(page)
+
+
+def _ogg_is_chained(path: Path) -> bool:
+    """Return whether a stream begins in an Ogg file after the first page with data (RFC 3533, section 4).
+
+    Streams that are multiplexed begin side by side. The serial numbers do not tell: those of a file that follows itself
+    are equal.
+    """
+    with path.open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as pages:
+        last_begin = pages.rfind(_OGG_STREAM_BEGINS)
+        at = max(0, pages.find(b"OggS"))
+        while at < last_begin and pages[at + 5] & 2:
+            at += _ogg_page_length(pages[at : at + _LARGEST_OGG_PAGE])
+        return at < last_begin
+
+
+def _ogg_page_length(page: bytes) -> int:
+    """Return the bytes of a page by its header, of which all must be there."""
     n_segments = page[26]
-    length = 27 + n_segments + sum(page[27 : 27 + n_segments])
-    return bool(page[5] & 4) and len(page) >= length
+    return 27 + n_segments + sum(page[27 : 27 + n_segments])

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -295,7 +295,7 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
             said = " ".join(str(error).split())
             sentence = f"the cluster did not take the jobs ({said}); see hydra.launcher in conf/launcher/slurm.yaml"
         case _:
-            return None
+            return _choice_without_name(error, arguments)
     return sentence
 
 
@@ -313,6 +313,21 @@ def _unknown_choice(missing: str, options: Sequence[str]) -> str:
     return f"{group}={name} is unknown; {near_names(name, shown)}" if group else f"{name} is unknown"
 
 
+def _choice_without_name(error: BaseException, arguments: Sequence[str]) -> str | None:
+    """Return the sentence if Hydra's error is about a group of which no name was chosen, as in ``denoise=null``."""
+    from hydra.core.global_hydra import GlobalHydra
+
+    if not isinstance(error, ValueError) or not str(error).startswith("Config group override must be"):
+        return None
+    with _composing():
+        _, choices = _settings(())
+        for group, _, value in (argument.partition("=") for argument in arguments):
+            options = GlobalHydra.instance().config_loader().get_group_options(group) if group in choices else []
+            if options and value not in options:
+                return _unknown_choice(f"{group}/{value}", options)
+    return None
+
+
 def _unknown_setting(message: str, arguments: Sequence[str]) -> str:
     from genre.errors import near_names
 
@@ -320,10 +335,34 @@ def _unknown_setting(message: str, arguments: Sequence[str]) -> str:
     name = next((group for group in found.groups() if group), "") if found else ""
     if message.startswith("Multiple values") or not name:
         return " ".join(message.split())
-    known = sorted(_settings(arguments))
-    below = [other for other in known if other.rpartition(".")[0] == name.rpartition(".")[0]]
+    group = name.rpartition(".")[0]
+    with _composing():
+        known, choices = _settings(arguments)
+        below = [other for other in known if other.rpartition(".")[0] == group]
+        if not below and choices.get(group):
+            return without_settings(name, choices[group])
     near = near_names(name, below or [other for other in known if "." not in other])
     return f"there is no setting {name}; {near}"
+
+
+def without_settings(name: str, choice: str) -> str:
+    """Return the sentence about a setting of a group of which something was chosen that has none, such as ``none``.
+
+    It names what else may be chosen; Hydra must be initialised.
+
+    Parameters
+    ----------
+    name
+        The setting, such as ``denoise.floor``.
+    choice
+        What was chosen of its group.
+    """
+    from hydra.core.global_hydra import GlobalHydra
+
+    group = name.rpartition(".")[0]
+    options = GlobalHydra.instance().config_loader().get_group_options(group)
+    others = [f"{group}={option}" for option in options if option != choice and not option.startswith("_")]
+    return f"there is no setting {name} with {group}={choice}; choose {' or '.join(others)}"
 
 
 def _added_setting(name: str, arguments: Sequence[str]) -> str:
@@ -333,26 +372,35 @@ def _added_setting(name: str, arguments: Sequence[str]) -> str:
     return f"there is no setting {setting}; take +{setting}=... out of the command"
 
 
-def _settings(arguments: Sequence[str]) -> set[str]:
-    """Return the names of all settings and groups of the composed configuration, with the groups the user chose.
-
-    Groups from which this command composes nothing are none of them.
-    """
-    from hydra import compose, initialize_config_dir
+@contextlib.contextmanager
+def _composing() -> Iterator[None]:
+    """Let the configuration of this command be composed again."""
+    from hydra import initialize_config_dir
     from hydra.core.global_hydra import GlobalHydra
-    from omegaconf import OmegaConf
 
     GlobalHydra.instance().clear()
-    conf = Path(sys.argv[0]).resolve().parent / "conf"
+    with initialize_config_dir(str(Path(sys.argv[0]).resolve().parent / "conf"), version_base="1.3"):
+        yield
+
+
+def _settings(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the names of all settings and groups of the configuration, and what is chosen of each group.
+
+    They are those with the groups the user chose; groups from which this command composes nothing are none of them.
+    """
+    from hydra import compose
+    from omegaconf import OmegaConf
+
     name = Path(sys.argv[0]).stem
-    with initialize_config_dir(str(conf), version_base="1.3"):
-        choices = compose(name, return_hydra_config=True).hydra.runtime.choices
-        groups = {str(group) for group in choices if "/" not in str(group)}
-        try:
-            cfg = compose(name, overrides=[one for one in arguments if one.partition("=")[0] in groups])
-        except Exception:
-            cfg = compose(name)
-    return groups | set(_names(OmegaConf.to_container(cfg, resolve=False)))
+    cfg = compose(name, return_hydra_config=True)
+    groups = {str(group) for group in cfg.hydra.runtime.choices if "/" not in str(group)}
+    with contextlib.suppress(Exception):
+        chosen = [one for one in arguments if one.partition("=")[0] in groups]
+        cfg = compose(name, overrides=chosen, return_hydra_config=True)
+    choices = {group: cfg.hydra.runtime.choices[group] for group in groups}
+    composed: Any = OmegaConf.to_container(cfg, resolve=False)
+    del composed["hydra"]
+    return sorted(groups | set(_names(composed))), choices
 
 
 def _names(node: Any, prefix: str = "") -> Iterable[str]:

@@ -76,19 +76,26 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
     GenreError
         If a setting is wrong, the source cannot be used, or nothing came from it.
     """
-    seconds = cfg.live.seconds
-    if seconds is not None and (isinstance(seconds, bool | str) or not 0 < seconds <= LONGEST_SEC):
+    seconds, countdown = cfg.live.seconds, cfg.live.countdown
+    if seconds is not None and (not _is_length(seconds) or seconds == 0):
         raise ConfigError(f"live.seconds={seconds} is not a length; give seconds, or null to listen until Ctrl-C")
+    if countdown is not None and not _is_length(countdown):
+        raise ConfigError(f"live.countdown={countdown} is not a length; give seconds, or null for no countdown")
     wanted: int | None = None  # before it is known what the model wants, the device's own rate has all there is
     if text == MICROPHONE and seconds is not None:
         find_device(cfg.live.device)  # no countdown to a recording that cannot be made
         loaded = load()
         wanted = loaded[0].clips.sample_rate
         _check_length(seconds, *loaded)
-        _count_down(cfg.live.countdown)
+        _count_down(countdown or 0)
         load = lambda: loaded  # noqa: E731
     with _source(cfg, text, wanted) as source:
         _run(cfg, source, load, title=_title(text, source))
+
+
+def _is_length(value: object) -> bool:
+    """Return whether a setting is a number of seconds from 0 to :data:`LONGEST_SEC`."""
+    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= LONGEST_SEC
 
 
 def _run(cfg: DictConfig, source: Source, load: Load, *, title: str) -> None:

@@ -6,7 +6,7 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TextIO
@@ -31,6 +31,9 @@ from genre.inference.sources import Source
 from genre.inference.stream import NO_SOUND_DB, LiveClassifier, Verdict
 
 SCREEN_SEC = 0.05
+
+LARGEST_WAV = (1 << 32) - (1 << 12)
+"""Bytes of samples that a WAV holds, whose header counts them in 32 bits; the rest is for the header."""
 
 
 class LiveRun:
@@ -75,15 +78,18 @@ class LiveRun:
         Raises
         ------
         DataError
-            At the end, if the source failed or there was no sound.
+            If a file cannot be written further; at the end, if the source failed or there was no sound.
         """
         with ExitStack() as stack:
             self._table = stack.enter_context(_VerdictTable(self._folder / "verdicts.csv", self._classifier.labels))
             raw: Sink = self._pictures.raw
             clean: Sink = self._pictures.clean
             if self._seconds is not None:
-                raw = _both(raw, stack.enter_context(_Recording(self._folder / "raw.wav", self._rate)).write)
-                clean = _both(clean, stack.enter_context(_Recording(self._folder / "denoised.wav", self._rate)).write)
+                most = round(self._seconds * self._rate)
+                raw = _both(raw, stack.enter_context(_Recording(self._folder / "raw.wav", self._rate, most)).write)
+                clean = _both(
+                    clean, stack.enter_context(_Recording(self._folder / "denoised.wav", self._rate, most)).write
+                )
             intake = Intake(self._source.sample_rate, self._rate, self._denoiser, raw=raw, clean=clean)
             session = Session(
                 self._source,
@@ -183,8 +189,8 @@ class LiveRun:
             lines.append(f"verdicts: {', '.join(counted)}")
         p95 = books.latency(95) if self._source.real_time else None
         latency = f", latency {1000 * p95:.0f} ms (p95)" if p95 is not None else ""
-        lost = f", {books.lost_seconds:.2f} s lost" if books.lost_seconds else ", nothing lost"
-        lines.append(f"heard {books.seconds:.1f} s{lost}{latency}, real-time factor {books.real_time_factor:.3f}")
+        heard = f"heard {books.seconds:.1f} s, {_losses(books)}"
+        lines.append(f"{heard}{latency}, real-time factor {books.real_time_factor:.3f}")
         lines.append(f"kept in {self._folder}")
         return lines
 
@@ -205,6 +211,16 @@ def _stopped_by_interrupt(session: Session) -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
 
 
+def _losses(books: Books) -> str:
+    """Say what sound was lost, and where."""
+    if not books.has_losses:
+        return "nothing lost"
+    here = [f"{books.lost_seconds:.2f} s lost"] if books.lost_seconds else []
+    times = f"{books.n_overflows} time{'s' * (books.n_overflows > 1)}"
+    before = [f"the sound system lost sound {times}"] if books.n_overflows else []
+    return ", ".join([*here, *before])
+
+
 def _as_row(verdict: Verdict, labels: tuple[str, ...]) -> dict[str, Any]:
     return {
         "seconds": round(verdict.seconds, 3),
@@ -217,7 +233,7 @@ def _as_row(verdict: Verdict, labels: tuple[str, ...]) -> dict[str, Any]:
 
 
 class _VerdictTable:
-    """``verdicts.csv``, written as the verdicts come."""
+    """``verdicts.csv``, on the disk as the verdicts come."""
 
     def __init__(self, path: Path, labels: tuple[str, ...]) -> None:
         self._path = path
@@ -225,20 +241,24 @@ class _VerdictTable:
         self._printed_columns = False
 
     def __enter__(self) -> _VerdictTable:
-        try:
+        with _writing(self._path):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._stream: TextIO = self._path.open("w", encoding="utf-8", newline="")
-        except OSError as error:
-            raise _unwritable(self._path, error) from error
-        write_row(self._stream, self._columns)
+        self._write(self._columns)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._stream.close()
+        with _writing(self._path):
+            self._stream.close()
 
     def add(self, verdict: Verdict) -> None:
         """Write a verdict."""
-        write_row(self._stream, self._cells(verdict))
+        self._write(self._cells(verdict))
+
+    def _write(self, cells: Sequence[str]) -> None:
+        with _writing(self._path):
+            write_row(self._stream, cells)
+            self._stream.flush()
 
     def print(self, verdict: Verdict) -> None:
         """Print a verdict on standard output."""
@@ -255,32 +275,45 @@ class _VerdictTable:
 
 
 class _Recording:
-    """A WAV file that is written as the sound comes, in the values the model hears (32-bit floating point)."""
+    """A WAV file that is written as the sound comes, in the values the model hears (32-bit floating point).
 
-    def __init__(self, path: Path, sample_rate: int) -> None:
+    It is RF64, the WAV of more than 4 GiB, if ``most`` samples are more than a plain one holds.
+    """
+
+    def __init__(self, path: Path, sample_rate: int, most: int) -> None:
         self._path = path
         self._rate = sample_rate
+        self._format = "WAV" if 4 * most <= LARGEST_WAV else "RF64"
 
     def __enter__(self) -> _Recording:
         import soundfile
 
-        try:
-            self._file = soundfile.SoundFile(self._path, "w", self._rate, channels=1, subtype="FLOAT")
-        except (OSError, soundfile.LibsndfileError) as error:
-            raise _unwritable(self._path, error) from error
+        with _writing(self._path):
+            self._file = soundfile.SoundFile(
+                self._path, "w", self._rate, channels=1, subtype="FLOAT", format=self._format
+            )
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
+        with _writing(self._path):
+            self._file.close()
 
     def write(self, samples: NDArray[np.float32]) -> None:
         """Write some more samples."""
-        self._file.write(samples)
+        with _writing(self._path):
+            self._file.write(samples)
 
 
-def _unwritable(path: Path, error: Exception) -> DataError:
-    reason = getattr(error, "strerror", None) or error
-    return DataError(f"cannot write {path} ({reason}); choose another folder with hydra.run.dir=...")
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Make one sentence of what the system or libsndfile says against writing a file."""
+    import soundfile
+
+    try:
+        yield
+    except (OSError, soundfile.LibsndfileError) as error:
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise DataError(f"cannot write {path} ({reason}); free some space, or choose another hydra.run.dir") from error
 
 
 def _both(first: Sink, second: Sink) -> Sink:

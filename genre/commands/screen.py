@@ -104,7 +104,7 @@ class Screen:
             f"overflows {books.n_overflows}" + (f", {books.lost_seconds:.1f} s lost" if books.lost_seconds else ""),
         ]
         parts.append("Ctrl-C ends" if self._total_sec is None else "Ctrl-C ends now")
-        return Text("   ".join(parts), style="dim" if not books.lost_seconds else "yellow")
+        return Text("   ".join(parts), style="yellow" if books.has_losses else "dim")
 
 
 def headline(verdict: Verdict) -> str:

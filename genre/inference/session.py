@@ -81,6 +81,11 @@ class Books:
         """Time spent computing for a second of sound."""
         return self.busy_seconds / self.seconds if self.seconds else 0.0
 
+    @property
+    def has_losses(self) -> bool:
+        """Whether any sound was lost, here or before it came here."""
+        return self.lost_seconds > 0 or self.n_overflows > 0
+
     def latency(self, percentile: float = 95.0) -> float | None:
         """Return a percentile of the latencies in seconds."""
         return float(np.percentile(self.latencies, percentile)) if self.latencies else None

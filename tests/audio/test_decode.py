@@ -145,6 +145,27 @@ def test_damage_in_an_ogg_never_repeats_samples(tmp_path):
     np.testing.assert_allclose(recording.samples[-RATE:], whole[-RATE:], atol=1e-3)
 
 
+@pytest.mark.parametrize("suffix", ["ogg", "opus"])
+def test_of_a_chained_ogg_the_first_stream_is_read_and_the_file_counts_as_truncated(tmp_path, suffix):
+    long, short = (write(tmp_path / f"{sec}.{suffix}", tone(sec, 48_000), 48_000) for sec in (3.0, 2.0))
+    for number, (first, second) in enumerate([(long, short), (short, long), (long, long)]):
+        path = tmp_path / f"chained{number}.{suffix}"
+        path.write_bytes(first.read_bytes() + second.read_bytes())
+        chained, alone = decode(path), decode(first)
+        np.testing.assert_array_equal(chained.samples, alone.samples)
+        assert (chained.truncated, alone.truncated) == (True, False)
+
+
+def test_an_ogg_of_streams_that_begin_side_by_side_is_not_truncated(tmp_path):
+    data, other = (write(tmp_path / f"{seed}.ogg", tone(3.0, seed=seed)).read_bytes() for seed in (0, 1))
+    length = 28 + data[27]  # of the first page, which has one segment
+    path = tmp_path / "multiplexed.ogg"
+    path.write_bytes(data[:length] + other[:length] + data[length:])
+    recording = decode(path)
+    np.testing.assert_array_equal(recording.samples, decode(tmp_path / "0.ogg").samples)
+    assert not recording.truncated
+
+
 def test_wav_of_unknown_length_from_a_pipe_is_not_truncated(tmp_path):
     path = write(tmp_path / "x.wav", tone())
     data = bytearray(path.read_bytes())

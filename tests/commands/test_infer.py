@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -21,11 +22,16 @@ import pytest
 import soundfile
 import torch
 from matplotlib.image import imread
+from omegaconf import OmegaConf
 from running import run_entry_point
 from small_music import tone
 
 from genre.audio.blocks import AudioBlocks
+from genre.commands import live_run
+from genre.commands.settings import SWITCHES
 from genre.errors import AudioError, DataError, DeviceError
+from genre.evaluation.files import write_row
+from genre.inference.sources import FileSource
 
 if TYPE_CHECKING:
     from genre.inference.files import FilePrediction
@@ -274,8 +280,20 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         (("CKPT", "a.wav", "top=0"), "top=0 is not a number of genres"),
         (("CKPT", "a.wav", "plot=timelin"), "did you mean timeline?"),
         (("CKPT", "a.wav", "denoise=beruti"), "did you mean berouti?"),
+        (("CKPT", "a.wav", "denoise=null"), "denoise=null is unknown; known are berouti, noisereduce, none, spectral"),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.flor=1"), "did you mean denoise.floor"),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.floor=2"), "denoise.floor=2"),
+        (
+            ("CKPT", "a.wav", "denoise.noise_sec=1"),
+            "there is no setting denoise.noise_sec with denoise=none; choose denoise=berouti or denoise=noisereduce or "
+            "denoise=spectral_subtraction",
+        ),
+        (("CKPT", "a.wav", "+denoise.foo=1"), "there is no setting denoise.foo with denoise=none; choose denoise=bero"),
+        (("CKPT", "a.wav", "+denoise.noise_file=a.wav"), "no setting denoise.noise_file with denoise=none; choose"),
+        (
+            ("CKPT", "a.wav", "denoise=berouti", "+denoise.flor=1"),
+            "there is no setting denoise.flor; did you mean denoise.floor or denoise.rule or",
+        ),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.noise_file=no.wav"), "no.wav does not exist"),
         (("CKPT", "a.wav", "unsure.margin=2"), "unsure.margin=2"),
         (("CKPT", "a.wav", "hop_sec=-1"), "error: hop_sec=-1 is not a usable distance"),
@@ -290,7 +308,18 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         ),
         (("CKPT", "input=stream:a.wav", "live.hop_sec=0"), "live.hop_sec=0"),
         (("CKPT", "input=stream:a.wav", "live.carry=true"), "live.carry=true needs a cnn_gru"),
-        (("CKPT", "export=onx"), "export=onx is unknown"),
+        (("CKPT", "a.wav", "clips=no"), "clips=no is not a switch; give true or false"),
+        (("devices=off",), "devices=off is not a switch"),
+        (("CKPT", "a.wav", "debug=1"), "debug=1 is not a switch"),
+        (("CKPT", "input=stream:a.wav", "live.real_time=null"), "live.real_time=null is not a switch"),
+        (
+            ("CKPT", "input=stream:a.wav", "live.carry=maybe"),
+            "live.carry=maybe is not a switch; give true, false or null",
+        ),
+        (("ckpt=none.ckpt", "input=mic", "live.seconds=3", "live.countdown=abc"), "live.countdown=abc is not a length"),
+        (("ckpt=none.ckpt", "input=mic", "live.seconds=3", "live.countdown=-1"), "live.countdown=-1 is not a length"),
+        (("ckpt=none.ckpt", "input=mic", "live.seconds=[1]"), "live.seconds=[1] is not a length"),
+        (("CKPT", "export=onx"), "export=onx is unknown; known is torch"),
         (("ckpt=empty", "a.wav"), "the folder empty holds no best.ckpt and no model.skops; give the folder of a run"),
         (("CKPT", "-"), "standard input is not read; write the sound to a file and name that"),
         (("CKPT", "a.wav", "/dev/stdin"), "standard input is not read"),
@@ -309,6 +338,15 @@ def test_one_sentence_for_what_is_wrong(
     assert lines[0].startswith("error: ")
     assert hint in lines[0]
     assert result.out == ""
+
+
+def test_every_switch_of_the_configuration_is_checked() -> None:
+    files = [ROOT / "conf" / "infer.yaml", *(ROOT / "conf" / "denoise").glob("*.yaml")]
+    settings = [OmegaConf.load(file) for file in files]
+    groups = [settings[0], settings[0].live, settings[0].unsure, *settings[1:]]
+    switches = {str(name) for group in groups for name, value in group.items() if isinstance(value, bool)}
+    assert switches == {"clips", "devices", "debug", "real_time"}
+    assert {name.rpartition(".")[2] for name in SWITCHES} == switches | {"carry"}
 
 
 def test_a_name_that_the_encoding_of_the_output_has_not(
@@ -375,6 +413,98 @@ def test_a_recording_of_some_seconds_is_kept(infer, ckpt: str, tmp_path: Path) -
     np.testing.assert_allclose(raw, soundfile.read(tmp_path / "song.wav")[0][: len(raw)], atol=1e-6)
     for name in ("timeline.png", "denoise.png"):
         assert imread(tmp_path / "live" / name).std() > 0.05
+
+
+def test_a_recording_that_a_wav_cannot_hold_is_rf64(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 3.0), 22050)
+    for bytes_held, form in ((2 * 22050 * 4, "WAV"), (2 * 22050 * 4 - 1, "RF64")):
+        monkeypatch.setattr(live_run, "LARGEST_WAV", bytes_held)
+        result = infer(ckpt, "input=stream:song.wav", "live.seconds=2", "hydra.run.dir=live", "format=json")
+        assert result.status == 0, result.err
+        for name in ("raw.wav", "denoised.wav"):
+            assert soundfile.info(tmp_path / "live" / name).format == form
+            assert sum(map(len, AudioBlocks(tmp_path / "live" / name))) == 2 * 22050
+
+
+def test_verdicts_are_on_the_disk_as_they_come(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[int] = []
+    monkeypatch.setattr(
+        live_run.VerdictHistory,
+        "add",
+        lambda *_: kept.append(len((tmp_path / "live" / "verdicts.csv").read_text().splitlines()) - 1),
+    )
+    monkeypatch.setattr(live_run.Pictures, "timeline", lambda *_, **__: None)
+    monkeypatch.setattr(live_run, "Timeline", lambda *_: None)
+    soundfile.write(tmp_path / "song.wav", tone(440, 3.0), 22050)
+    result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", "format=json")
+    assert result.status == 0, result.err
+    assert kept == [1, 2, 3, 4, 5]
+
+
+def test_a_recording_that_cannot_be_written_further_is_one_sentence(infer, ckpt: str, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    soundfile.write(tmp_path / "song.wav", tone(440, 8.0), 22050)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
+    try:
+        result = infer(ckpt, "input=stream:song.wav", "live.seconds=8", "hydra.run.dir=live", "format=json")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert result.status == 1
+    assert result.err == (
+        "error: cannot write live/raw.wav (System error); free some space, or choose another hydra.run.dir\n"
+    )
+    assert 70_000 < soundfile.info(tmp_path / "live" / "raw.wav").frames < 75_000
+
+
+def test_verdicts_that_cannot_be_written_are_one_sentence(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(stream: io.TextIOBase, cells: tuple[str, ...]) -> None:
+        if cells[0] == "2.000":
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write_row(stream, cells)
+
+    soundfile.write(tmp_path / "song.wav", tone(440, 3.0), 22050)
+    monkeypatch.setattr(live_run, "write_row", full)
+    result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", "format=json")
+    assert result.status == 1
+    assert result.err.startswith("error: cannot write live/verdicts.csv (No space left on device); free some space")
+    assert len(result.err.splitlines()) == 1
+    assert len(rows(result.out)) == 2
+
+
+def test_a_recording_that_cannot_be_closed_is_one_sentence(
+    infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    close = soundfile.SoundFile.close
+
+    def failing(file: soundfile.SoundFile) -> None:
+        writes = not file.closed and file.mode == "w"
+        close(file)
+        if writes:
+            raise soundfile.LibsndfileError(2)
+
+    soundfile.write(tmp_path / "song.wav", tone(440, 3.0), 22050)
+    monkeypatch.setattr(soundfile.SoundFile, "close", failing)
+    result = infer(ckpt, "input=stream:song.wav", "live.seconds=2", "hydra.run.dir=live", "format=json")
+    assert result.status == 1
+    assert result.err.startswith("error: cannot write live/")
+    assert len(result.err.splitlines()) == 1
+
+
+def test_what_the_sound_system_lost_is_told(infer, ckpt: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    soundfile.write(tmp_path / "song.wav", tone(440, 2.0), 22050)
+    for form, n_overflows, said in (("table", 1, "1 time,"), ("json", 3, "3 times,"), ("csv", 3, "3 times,")):
+        monkeypatch.setattr(FileSource, "n_overflows", n_overflows)
+        result = infer(ckpt, "input=stream:song.wav", "hydra.run.dir=live", f"format={form}")
+        assert result.status == 0, result.err
+        assert f"heard 2.0 s, the sound system lost sound {said}" in result.err
+        assert "nothing lost" not in result.err
 
 
 def test_live_results_go_into_a_folder_of_their_own(infer, ckpt: str, tmp_path: Path) -> None:

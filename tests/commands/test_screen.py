@@ -61,6 +61,15 @@ def test_states(now: Moment, hint: str) -> None:
     assert hint in shown(now)
 
 
+@pytest.mark.parametrize(
+    ("books", "style"),
+    [(Books(), "dim"), (Books(lost_seconds=0.5), "yellow"), (Books(n_overflows=1), "yellow")],
+)
+def test_the_footer_is_yellow_when_sound_was_lost_anywhere(books: Books, style: str) -> None:
+    drawn = Screen(Console(), LABELS, title="", window_sec=3.0, total_sec=None).drawn(moment(None, books=books))
+    assert drawn.renderable.renderables[-1].style == style  # type: ignore[union-attr]
+
+
 def test_a_title_is_shown_as_it_is() -> None:
     assert "song [bold] [live].wav [/x]" in shown(moment(None), title="song [bold] [live].wav [/x]")
 

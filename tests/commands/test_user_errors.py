@@ -113,7 +113,7 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("optimizer.lr=0.1", "optimizer.learning_rate"),
         ("protocol.folds=3", "there is no setting protocol.folds"),
         ("mode=tset", "did you mean test?"),
-        ("data.short=cut", "known: drop, pad, repeat"),
+        ("data.short=cut", "known are drop, pad, repeat"),
         ("data.batch_size=0", "data.batch_size=0"),
         ("data.in_memory=perhaps", "data.in_memory=perhaps"),
         ("data.jobs=0", "data.jobs=0"),

@@ -153,6 +153,19 @@ def test_a_recording_too_short_for_a_verdict_is_refused_before_the_countdown(
     assert counted == []
 
 
+@pytest.mark.parametrize(("countdown", "counted"), [(None, 0), (2.6, 2.6)])
+def test_a_countdown_of_null_is_none(
+    portaudio: FakePortAudio, monkeypatch: pytest.MonkeyPatch, countdown: float | None, counted: float
+) -> None:
+    told: list[float] = []
+    monkeypatch.setattr(live, "_count_down", told.append)
+    monkeypatch.setattr(live, "_run", lambda *_args, **_named: None)
+    predictor = SimpleNamespace(clips=ClipSpec(clip_sec=1.0, sample_rate=22050))
+    cfg = OmegaConf.create({"live": {"seconds": 2, "device": None, "countdown": countdown}})
+    live.listen(cfg, "mic", lambda: (predictor, lambda: NoDenoising(22050)))
+    assert told == [counted]
+
+
 def test_channels_are_mixed_where_one_is_refused(portaudio: FakePortAudio) -> None:
     portaudio.channels = {2}
     with Microphone("Line in", 22050) as source:
