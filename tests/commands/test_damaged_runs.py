@@ -73,7 +73,7 @@ def test_damage_counts_in_the_hash_of_a_run() -> None:
 
 def test_what_is_shown_of_a_training_does_not_count_in_its_hash() -> None:
     table = TrackTable((), np.array([], dtype=np.int64), (), (), (), (), np.array([], dtype=np.int64))
-    shown = ("trainer.enable_progress_bar=false", "+trainer.log_every_n_steps=1")
+    shown = ("trainer.enable_progress_bar=false", "trainer.log_every_n_steps=7")
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(CONF), version_base="1.3"):
         choices = [compose("train", overrides=list(choice)) for choice in ((), shown, ("trainer.max_epochs=3",))]

@@ -105,7 +105,7 @@ def test_a_search_that_is_killed_goes_on_where_it_was(train, music: Path) -> Non
         f"hydra.sweep.dir={folder}",
         *SMALL,
     )
-    killed(command, number=4)  # two epochs of the first trial, and at the end of the second of the second
+    killed(command, number=5)  # two epochs of the first trial, its temperature, and the second epoch of the second
     study = open_study(folder)
     first, second = study.trials
     assert (first.state.name, second.state.name) == ("COMPLETE", "RUNNING")
