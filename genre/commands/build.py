@@ -247,11 +247,9 @@ def _check_limits(cfg: DictConfig, monitor: str | None) -> None:
             raise ConfigError(
                 f"trainer.{name}={cfg.trainer[name]} leaves nothing to learn from; take it out, or raise it"
             )
-    if cfg.trainer.get("limit_predict_batches") not in (None, 1.0):
-        raise ConfigError(
-            f"trainer.limit_predict_batches={cfg.trainer.limit_predict_batches} leaves clips out of the evaluation; "
-            "take it out"
-        )
+    limit = cfg.trainer.get("limit_predict_batches")
+    if limit is not None and not (isinstance(limit, float) and limit == 1.0):  # 1 is one batch, 1.0 all of them
+        raise ConfigError(f"trainer.limit_predict_batches={limit} leaves clips out of the evaluation; take it out")
     if cfg.mode == "fit" and cfg.trainer.get("limit_val_batches") == 0 and monitor is not None:
         raise ConfigError(
             "trainer.limit_val_batches=0 leaves nothing to judge epochs by; take it out, or set callbacks.monitor=null"

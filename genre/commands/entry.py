@@ -35,6 +35,24 @@ READ_PATHS = ("data.root", "data.csv", "ckpt", "input", "denoise.noise_file")
 
 MULTIRUN_FLAGS = ("-m", "--multirun", "hydra.mode=MULTIRUN")
 
+OPTIONS = (
+    "--help",
+    "--hydra-help",
+    "--version",
+    "--cfg",
+    "--resolve",
+    "--package",
+    "--run",
+    "--multirun",
+    "--shell-completion",
+    "--config-path",
+    "--config-name",
+    "--config-dir",
+    "--experimental-rerun",
+    "--info",
+)
+"""What Hydra takes with two dashes."""
+
 FAILURE_FILE = "failed.txt"
 """In the folder of a job of a multirun that failed: the sentence that says why."""
 
@@ -80,8 +98,8 @@ def command(task: Callable[[DictConfig], float | None]) -> Callable[[DictConfig]
 
 
 def remove_unused(folder: Path) -> None:
-    """Remove the folder of a command that failed before it wrote or said anything: only what Hydra made is there."""
-    made = {".hydra": True, "run.log": False}
+    """Remove the folder of a command that failed before it wrote or said anything: it has only what all begin with."""
+    made = {".hydra": True, ".lock": False, "run.log": False}
     with contextlib.suppress(OSError):
         if folder.resolve() in (Path.cwd(), *Path.cwd().parents):
             return
@@ -194,6 +212,7 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
     _if_interrupted.clear()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets the errors come here instead of being printed by Hydra
     try:
+        _check_dashes(sys.argv[1:])
         require_extras(sys.argv[1:])
         with contextlib.suppress(CommandEnded):
             main()
@@ -217,6 +236,18 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
             raise
         print(f"error: {sentence.rstrip('.')}", file=sys.stderr)
         sys.exit(1)
+
+
+def _check_dashes(arguments: Sequence[str]) -> None:
+    """Raise ConfigError for a setting that is written like an option of other programs."""
+    from genre.errors import ConfigError
+
+    for argument in arguments:
+        name, equals, _ = argument.partition("=")
+        if not name.startswith("--") or any(option.startswith(name) for option in OPTIONS):
+            continue
+        rather = argument.lstrip("-") if equals else f"{name.lstrip('-')}=value"
+        raise ConfigError(f"{argument} is no option; settings have no dashes and are name=value, such as {rather}")
 
 
 def quote_path(argument: str, *, multirun: bool = False) -> str:

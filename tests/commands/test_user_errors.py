@@ -142,6 +142,17 @@ def test_wrong_setting(argument: str, hint: str, fails) -> None:
     assert hint in fails(argument)
 
 
+@pytest.mark.parametrize(
+    ("argument", "hint"),
+    [
+        ("--seed=1", "--seed=1 is no option; settings have no dashes and are name=value, such as seed=1"),
+        ("--seed", "--seed is no option; settings have no dashes and are name=value, such as seed=value"),
+    ],
+)
+def test_settings_written_as_options(argument: str, hint: str, fails) -> None:
+    assert hint in fails(argument)
+
+
 def test_a_command_that_did_nothing_leaves_no_folder(train, tmp_path: Path) -> None:
     for name, more in (("new", ()), ("mine", ("kept.txt",))):
         folder = tmp_path / name
