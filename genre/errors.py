@@ -76,6 +76,15 @@ def near_names(name: str, known: Iterable[str]) -> str:
     return f"known {'are' if len(known) > 1 else 'is'} {listing}" if known else "none are known"
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number and what it counts.
+
+    >>> counted(1, "track"), counted(20, "track")
+    ('1 track', '20 tracks')
+    """
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def missing_extra(setting: str, extra: str) -> ConfigError:
     """Return the error of a setting that needs packages which are not installed.
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from genre.data.preparation import Progress as PreparationProgress
+from genre.errors import counted
 
 log = logging.getLogger("genre")
 console = Console(soft_wrap=True, highlight=False)
@@ -108,8 +109,7 @@ def preparation_bar() -> Iterator[PreparationBar]:
     if last != (0, 0):
         seconds = time.perf_counter() - started
         n_tracks, n_clips = before[0] + last[0], before[1] + last[1]
-        clips = "1 clip" if n_clips == 1 else f"{n_clips} clips"
-        say(f"prepared {clips} of {'1 track' if n_tracks == 1 else f'{n_tracks} tracks'} in {seconds:.1f} s")
+        say(f"prepared {counted(n_clips, 'clip')} of {counted(n_tracks, 'track')} in {seconds:.1f} s")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from genre.commands.sweeps import SweepReport, is_shaping
-from genre.errors import ConfigError
+from genre.errors import ConfigError, counted
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -292,7 +292,7 @@ def write_study(folder: Path) -> list[str]:
     write_csv(folder / "trials.csv", [head, *(_row(trial, names) for trial in trials)])
     found = Counter(trial.state.name for trial in trials)
     counts = ", ".join(f"{found[state]} {text}" for state, text in STATES.items() if found[state])
-    said = [f"study: {'1 trial' if len(trials) == 1 else f'{len(trials)} trials'}, {counts}"]
+    said = [f"study: {counted(len(trials), 'trial')}, {counts}"]
     if found["COMPLETE"]:
         best = study.best_trial
         facts = {"trial": best.number, "val_track_accuracy": best.value, "settings": dict(best.params)}

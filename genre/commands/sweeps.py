@@ -166,12 +166,11 @@ def failed_run(folder: Path, file: Path) -> FailedRun:
 
 def _failed_jobs(new: Sequence[FailedRun], folder: Path | None = None, n_runs: int = 0) -> GenreError:
     """Return the error that says how many jobs failed, and of how many where a table of all is in ``folder``."""
-    from genre.errors import GenreError
+    from genre.errors import GenreError, counted
 
     first = f"(the first, {new[0].name}: {new[0].fault.rstrip('.')})"
     if folder is None:
-        count = "1 run" if len(new) == 1 else f"{len(new)} runs"
-        return GenreError(f"{count} failed {first}")
+        return GenreError(f"{counted(len(new), 'run')} failed {first}")
     return GenreError(f"{len(new)} of {n_runs} runs failed {first}; all are in {folder / 'leaderboard.md'}")
 
 

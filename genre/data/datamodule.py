@@ -37,7 +37,7 @@ from genre.data.protocols import Deal, Protocol, TrackTable
 from genre.data.randomness import step_seed
 from genre.data.store import SourceFile, Store, prepare
 from genre.data.tracks import Catalogue, Track, conflicting_labels
-from genre.errors import ConfigError, DataError, StoreError, near_names
+from genre.errors import ConfigError, DataError, StoreError, counted, near_names
 from genre.features.spectrogram import FrontEnd
 
 SIDES = ("train", "val", "test")
@@ -470,7 +470,7 @@ class GenreDataModule(LightningDataModule):
         rows = self.rows(side)
         processes = self.trainer.world_size if self.trainer is not None else 1
         if len(rows) < processes > 1:
-            count = "1 clip" if len(rows) == 1 else f"{len(rows)} clips"
+            count = counted(len(rows), "clip")
             raise ConfigError(f"{side} has {count} for {processes} processes; choose fewer trainer.devices")
         return self._loader(rows)
 

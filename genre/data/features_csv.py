@@ -23,7 +23,7 @@ from genre.data.fingerprint import digest
 from genre.data.protocols import TrackTable
 from genre.data.tracks import conflicting_labels
 from genre.data.tracks_csv import find_columns, given_split, plain
-from genre.errors import DataError
+from genre.errors import DataError, counted
 from genre.features.handcrafted import FEATURE_NAMES
 
 REQUIRED_COLUMNS = ("filename", "label")
@@ -128,8 +128,7 @@ def _read(path: Path, where: str) -> tuple[dict[str, int], tuple[str, ...], list
 def _row(where: str, line: int, fields: list[str], columns: dict[str, int], names: Sequence[str]) -> _Row:
     at = f"{where}, line {line}"
     if len(fields) != len(columns):
-        count = "1 field" if len(fields) == 1 else f"{len(fields)} fields"
-        raise DataError(f"{at} has {count} and the header {len(columns)}: mend that line.")
+        raise DataError(f"{at} has {counted(len(fields), 'field')} and the header {len(columns)}: mend that line.")
     cells = {name: fields[place].strip() for name, place in columns.items()}
     for name in REQUIRED_COLUMNS:
         if not cells[name]:

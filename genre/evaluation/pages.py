@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from genre.errors import DataError
+from genre.errors import DataError, counted
 from genre.evaluation import html
 from genre.evaluation.files import write_text
 from genre.evaluation.hardest import HardClip, read_hardest
@@ -96,7 +96,7 @@ def sweep_page(folder: Path, runs: Sequence[RunReport], failed: Sequence[FailedR
     """Return the page of the runs below a folder."""
     standings = leaderboard(runs)
     best = best_run(runs)
-    count = "1 run" if len(runs) == 1 else f"{len(runs)} runs"
+    count = counted(len(runs), "run")
     lost = f", {len(failed)} failed" if failed else ""
     body = [
         f"<h1>Sweep {html.text(folder.resolve().name)}</h1>",

@@ -28,7 +28,7 @@ from genre.data.duplicates.prints import AudioFile, FingerprintFolder, fingerpri
 from genre.data.protocols import TrackTable
 from genre.data.store import CONTENT_INDEX, SourceFile, look_at
 from genre.data.tracks import Track, audio_below
-from genre.errors import AudioError, DataError, GenreError, OneSentenceParser
+from genre.errors import AudioError, DataError, GenreError, OneSentenceParser, counted
 
 MOST_SHOWN = 40
 """Pairs shown in the terminal; the table on disk has all."""
@@ -138,9 +138,7 @@ def _summary(pairs: Sequence[Duplicate], table: TrackTable, seconds: float) -> s
     more = f" ({len(pairs) - MOST_SHOWN} not shown)" if len(pairs) > MOST_SHOWN else ""
     labels = f"; {clash} of them with different labels" if clash else ""
     kinds = f"identical {same}, same recording {len(pairs) - same}"
-    files = "1 file" if len(table.names) == 1 else f"{len(table.names)} files"
-    count = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
-    return f"{files}, {count}{more}: {kinds}{labels}; {seconds:.1f} s"
+    return f"{counted(len(table.names), 'file')}, {counted(len(pairs), 'pair')}{more}: {kinds}{labels}; {seconds:.1f} s"
 
 
 def _labels_differ(pair: Duplicate, table: TrackTable) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genre.data.protocols.table import IntArray, TrackTable
+from genre.errors import counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +50,11 @@ class Groups:
         members = np.flatnonzero(self.table.label == label)
         count = int(self.per_class[label])
         artists = {self.table.artist[track] for track in members}
-        plural = "" if count == 1 else "s"
         if self.by_artist and None not in artists and len(artists) == count:
-            return f"{count} artist{plural}"
+            return counted(count, "artist")
         if len({self.table.recording[track] for track in members}) == count:
-            return f"{count} recording{plural}"
-        return f"{count} group{plural} of tracks that share an artist or a recording"
+            return counted(count, "recording")
+        return f"{counted(count, 'group')} of tracks that share an artist or a recording"
 
     def have_only(self, labels: Iterable[int]) -> str:
         """Say how few groups some classes have: ``blues and reggae have only 2 artists each``."""
