@@ -23,13 +23,16 @@ $(VENV)/.tools: pyproject.toml | $(BIN)/python
 	@$(BIN)/$(PIP) --editable '.[test,lint]'
 	@touch $@ $(VENV)/.installed
 
-$(RAY_VENV)/.tools: pyproject.toml
-	@echo "installing into $(RAY_VENV) with Ray: two minutes or so"
-	@$(PYTHON) -m venv $(RAY_VENV)
+# Ray beside all that is in .venv, of which only what Ray wants in another release is installed a second time
+$(RAY_VENV)/.tools: pyproject.toml $(VENV)/.tools
+	@echo "installing Ray into $(RAY_VENV), over what $(VENV) has (pip objects for Dask, which is not used there)"
+	@$(PYTHON) -m venv --clear $(RAY_VENV)
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' > \
+		"$$($(RAY_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth"
 	@$(RAY_VENV)/bin/$(PIP) --editable '.[test-ray]'
 	@touch $@
 
-environments: $(VENV)/.tools $(RAY_VENV)/.tools  ## install what all tests need; with --jobs=2 both environments at once
+environments: $(VENV)/.tools $(RAY_VENV)/.tools  ## install what all tests need
 
 install: $(VENV)/.installed  ## make .venv and install the package into it
 

@@ -60,7 +60,7 @@ class OneSentenceParser(argparse.ArgumentParser):
         raise ConfigError(f"{message}; {self.prog} --help shows how it is used")
 
 
-def near_names(name: str, known: Iterable[str]) -> str:
+def near_names(name: object, known: Iterable[str]) -> str:
     """Return the end of an error sentence that suggests names close to ``name``.
 
     >>> near_names("mini_vg", ["mini_vgg", "resnet34"])
@@ -69,7 +69,7 @@ def near_names(name: str, known: Iterable[str]) -> str:
     'known are mini_vgg, resnet34'
     """
     known = sorted(known)
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     listing = ", ".join(known)
     if close:
         return f"did you mean {' or '.join(close)}? (known: {listing})"

@@ -68,6 +68,12 @@ TRAINING_GROUPS = (
 CLASSICAL_GROUPS = ("protocol", "frontend", "scaler", "transform", "classifier", "search", "seed")
 """Settings beside the data that shape a classical model."""
 
+PRECISIONS = ("auto", "32", "32-true", "64", "64-true", "16-mixed", "bf16-mixed")
+"""Values of ``trainer.precision``: those that keep the weights exact, as a checkpoint has them."""
+
+MACHINE = ("accelerator", "devices", "strategy", "num_nodes")
+"""Settings of trainer that a machine may not have what it takes for."""
+
 REPEATS = ("seed", "protocol.seed", "protocol.fold")
 """Settings in which repeats of one thing differ."""
 
@@ -247,6 +253,24 @@ def _check_limits(cfg: DictConfig, monitor: str | None) -> None:
             raise ConfigError(
                 f"trainer.{name}={cfg.trainer[name]} leaves nothing to learn from; take it out, or raise it"
             )
+    if cfg.trainer.get("overfit_batches"):
+        raise ConfigError(
+            f"trainer.overfit_batches={cfg.trainer.overfit_batches} would judge the model by what it learns; take it "
+            "out (trainer.limit_train_batches=... makes epochs shorter)"
+        )
+    steps = cfg.trainer.get("accumulate_grad_batches", 1)
+    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
+        raise ConfigError(f"trainer.accumulate_grad_batches={steps} is not a number of batches; give 1 or more")
+    clip = cfg.trainer.get("gradient_clip_val")
+    if clip is not None and (isinstance(clip, bool) or not isinstance(clip, int | float) or not clip >= 0):
+        raise ConfigError(
+            f"trainer.gradient_clip_val={clip} is out of range; give the largest norm of a gradient, or null for any"
+        )
+    if str(cfg.trainer.precision) not in PRECISIONS:
+        raise ConfigError(
+            f"trainer.precision={cfg.trainer.precision} is unknown, or one in which figures are not those of the "
+            f"checkpoint; {near_names(cfg.trainer.precision, PRECISIONS)}"
+        )
     limit = cfg.trainer.get("limit_predict_batches")
     if limit is not None and not (isinstance(limit, float) and limit == 1.0):  # 1 is one batch, 1.0 all of them
         raise ConfigError(f"trainer.limit_predict_batches={limit} leaves clips out of the evaluation; take it out")
@@ -289,12 +313,17 @@ def _make_trainer(settings: dict[Any, Any], **more: Any) -> Trainer:
     try:
         trainer: Trainer = instantiate(settings, **more)
     except InstantiationException as error:
-        if not isinstance(error.__cause__, MisconfigurationException):
+        if not isinstance(error.__cause__, MisconfigurationException | ValueError):
             raise
-        where = ", ".join(f"trainer.{name}={settings[name]}" for name in ("accelerator", "devices") if name in settings)
+        said = " ".join(str(error.__cause__).split()).rstrip(".!")
+        blamed = [name for name in settings if name in said and name not in MACHINE]
+        if blamed:
+            where = ", ".join(f"trainer.{name}={settings[name]}" for name in blamed)
+            raise ConfigError(f"{where} is refused by Lightning ({said}); change it, or take it out") from error
+        where = ", ".join(f"trainer.{name}={settings[name]}" for name in MACHINE if name in settings)
         raise ConfigError(
-            f"{where} is not possible on this machine ({' '.join(str(error.__cause__).split()).rstrip('.!')}); choose "
-            "trainer=default, trainer.accelerator=cpu, or another number of devices"
+            f"{where} is not possible on this machine ({said}); choose trainer=default, trainer.accelerator=cpu, or "
+            "another number of devices"
         ) from error
     return trainer
 

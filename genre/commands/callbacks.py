@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shlex
 import shutil
@@ -23,7 +24,8 @@ from genre.commands.entry import if_interrupted
 from genre.commands.runs import folder_of_command
 from genre.data.disk import replacing
 from genre.data.randomness import step_seed
-from genre.errors import CheckpointError
+from genre.errors import CheckpointError, DataError
+from genre.evaluation.calibration import DIVERGED
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -129,18 +131,36 @@ class History(Callback):
     def __init__(self) -> None:
         self.values: dict[str, list[tuple[int, float]]] = {}
         self.seconds = 0.0
+        self._seconds_at: dict[int, float] = {}
         self._since = 0.0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Start the clock."""
+        """Start the clock, and forget what came after the epoch that training goes on from.
+
+        The best checkpoint of a run has the history of the whole of it.
+        """
+        done = trainer.current_epoch
+        self.values = {name: [point for point in points if point[0] <= done] for name, points in self.values.items()}
+        self.values = {name: points for name, points in self.values.items() if points}
+        self._seconds_at = {epoch: seconds for epoch, seconds in self._seconds_at.items() if epoch <= done}
+        self.seconds = self._seconds_at.get(done, self.seconds)
         self._since = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Keep this epoch's metrics."""
+        """Keep this epoch's metrics.
+
+        Raises
+        ------
+        DataError
+            If the network has diverged, before its checkpoint is written.
+        """
         now = time.perf_counter()
         self.seconds += now - self._since
         self._since = now
+        self._seconds_at[trainer.current_epoch + 1] = self.seconds
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        if not math.isfinite(metrics.get("train/loss", 0.0)) and not _is_finite(pl_module):
+            raise DataError(DIVERGED)
         for name, value in metrics.items():
             self.values.setdefault(name, []).append((trainer.current_epoch + 1, value))
 
@@ -151,7 +171,7 @@ class History(Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
-        return {"values": self.values, "seconds": self.seconds}
+        return {"values": self.values, "seconds": self.seconds, "seconds_at": self._seconds_at}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what a checkpoint kept."""
@@ -159,6 +179,12 @@ class History(Callback):
             name: [(int(at), float(value)) for at, value in points] for name, points in state_dict["values"].items()
         }
         self.seconds = float(state_dict["seconds"])
+        self._seconds_at = {int(at): float(seconds) for at, seconds in state_dict.get("seconds_at", {}).items()}
+
+
+def _is_finite(model: LightningModule) -> bool:
+    """Return whether all weights are numbers: in half precision a loss may be infinite and its step left out."""
+    return all(bool(torch.isfinite(weight).all()) for weight in model.parameters())
 
 
 class BestCheckpoint(ModelCheckpoint):

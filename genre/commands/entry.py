@@ -372,8 +372,20 @@ def _unknown_setting(message: str, arguments: Sequence[str]) -> str:
         below = [other for other in known if other.rpartition(".")[0] == group]
         if not below and choices.get(group):
             return without_settings(name, choices[group])
+    if group == "trainer" and _is_lightnings(name.rpartition(".")[2]):
+        return (
+            f"{name} is an argument of Lightning's Trainer that is not among the settings; add it with a plus, +{name}"
+        )
     near = near_names(name, below or [other for other in known if "." not in other])
     return f"there is no setting {name}; {near}"
+
+
+def _is_lightnings(argument: str) -> bool:
+    import inspect
+
+    from pytorch_lightning import Trainer
+
+    return argument in inspect.signature(Trainer.__init__).parameters and argument != "self"
 
 
 def without_settings(name: str, choice: str) -> str:

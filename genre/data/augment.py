@@ -61,7 +61,7 @@ class Augment:
         Time is stretched or squeezed by up to this share around a random place; what would be beyond the clip is
         mirrored.
     frequency_mask, frequency_masks
-        Each mask covers up to this many neighbouring bins (Park et al., 2019); number of masks.
+        Each mask covers fewer than this many neighbouring bins (Park et al., 2019); number of masks.
     time_mask, time_masks
         The same for frames.
     feature_noise

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from genre.errors import DataError
 
 N_BINS = 15
+DIVERGED = "the model's scores are not finite numbers: its training diverged; try a lower learning rate"
 LOWEST_TEMPERATURE, HIGHEST_TEMPERATURE = 1e-3, 1e2
 """Of scores whose median distance from that of the true class is 1."""
 
@@ -90,7 +91,8 @@ def fit_temperature(logits: NDArray[np.floating], labels: NDArray[np.integer]) -
     Returns
     -------
     float
-        T > 0; dividing by it changes no prediction. It lies between 1/1000 and 100 times the median distance of the
+        T > 0; dividing by it changes no clip's prediction, but how much each clip of a track counts for the mean of
+        their probabilities. It lies between 1/1000 and 100 times the median distance of the
         scores from that of the true class, so that T times a factor belongs to scores times that factor. 1 where the
         rows cannot tell it: no rows, fewer than two classes, or rows of equal scores.
 
@@ -132,6 +134,6 @@ def _check_logits(logits: NDArray[np.float64], labels: NDArray[np.integer]) -> N
             f"the temperature needs scores of shape (n, n_classes) and n labels, not {logits.shape} and {labels.shape}"
         )
     if not np.isfinite(logits).all():
-        raise DataError("the model's scores are not finite numbers: its training diverged; try a lower learning rate")
+        raise DataError(DIVERGED)
     if len(labels) and not (labels.dtype.kind in "iu" and labels.min() >= 0 and labels.max() < logits.shape[1]):
         raise DataError(f"the temperature needs labels that are integers from 0 to {logits.shape[1] - 1}")

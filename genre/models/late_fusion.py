@@ -44,9 +44,9 @@ class LateFusion(GenreModule):
     statistics_dropout
         Share of its inputs dropped.
     frequency_mask, time_mask
-        In training the recurrent network does not see two bands of up to so many bins, and two stretches of up to so
-        many frames (Park et al., 2019). Masks of ``augment`` would hide them from the statistics too, which then are
-        those of no music.
+        In training the recurrent network does not see two bands of fewer than so many bins, and two stretches of fewer
+        than so many frames (Park et al., 2019). Masks of ``augment`` would hide them from the statistics too, which
+        then are those of no music.
     **shared
         See :class:`genre.models.base.GenreModule`.
 

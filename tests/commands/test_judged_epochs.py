@@ -49,3 +49,37 @@ def test_the_epoch_with_the_best_accuracy_is_kept(train, music: Path, tmp_path: 
     kept = torch.load(run / "best.ckpt", weights_only=True)["epoch"]
     assert accuracy[kept] == max(accuracy)
     assert json.loads((run / "settings.json").read_text())["callbacks.monitor_mode"] == "max"
+
+
+def test_going_on_from_an_earlier_epoch_forgets_what_came_after_it(train, music: Path, tmp_path: Path) -> None:
+    common = ("data=folder", f"data.root={music}", *SMALL, "report=false", "scheduler=constant")
+    early, whole, on = tmp_path / "early", tmp_path / "whole", tmp_path / "on"
+    for run, epochs in ((early, 1), (whole, 3)):
+        result = train(*common, f"trainer.max_epochs={epochs}", f"hydra.run.dir={run}")
+        assert result.status == 0, result.err
+    best = torch.load(early / "best.ckpt", weights_only=True)  # as if the first of three epochs had been the best one
+    first_seconds = best["callbacks"]["History"]["seconds"]
+    best["callbacks"]["History"] = torch.load(whole / "best.ckpt", weights_only=True)["callbacks"]["History"]
+    best["callbacks"]["History"]["seconds"] = 1000.0
+    best["callbacks"]["History"]["seconds_at"] = {1: first_seconds, 3: 1000.0}
+    torch.save(best, early / "best.ckpt")
+    result = train(*common, f"ckpt={early / 'best.ckpt'}", "trainer.max_epochs=4", f"hydra.run.dir={on}")
+    assert result.status == 0, result.err
+    history = torch.load(on / "last.ckpt", weights_only=True)["callbacks"]["History"]
+    assert all([epoch for epoch, _ in points] == [1, 2, 3, 4] for points in history["values"].values())
+    assert set(history["seconds_at"]) == {1, 2, 3, 4}
+    assert first_seconds < json.loads((on / "metrics.json").read_text())["train_seconds"] < 1000
+
+
+def test_a_training_that_diverges_ends_at_once(train, music: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    wild = ("optimizer.learning_rate=1e30", "trainer.gradient_clip_val=null", "trainer.max_epochs=6")
+    result = train("data=folder", f"data.root={music}", *SMALL, *wild, f"hydra.run.dir={run}")
+    assert result.status == 1
+    assert result.err.splitlines()[-1] == (
+        "error: the model's scores are not finite numbers: its training diverged; try a lower learning rate"
+    )
+    assert "epoch 3/6" not in result.out
+    last = run / "last.ckpt"
+    weights = torch.load(last, weights_only=True)["state_dict"].values() if last.is_file() else ()
+    assert all(bool(torch.isfinite(weight).all()) for weight in weights)
