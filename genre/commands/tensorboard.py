@@ -17,7 +17,9 @@ from torch.utils.tensorboard.summary import hparams
 
 from genre.audio.decode import load
 from genre.commands.build import flat
+from genre.commands.console import say
 from genre.data.datamodule import GenreDataModule
+from genre.errors import AudioError, counted
 from genre.evaluation import plots
 from genre.evaluation.calibration import reliability
 from genre.evaluation.metrics import class_scores, confusion_matrix
@@ -106,13 +108,17 @@ def log_trials(logger: Logger, trials: Sequence[TrialRow], *, score: str, rows: 
 
 
 def log_clips(logger: Logger, datamodule: GenreDataModule, predictions: Predictions | None) -> None:
-    """Write spectrogram and audio of a few clips that were classified right, and of the most confident mistakes."""
+    """Write spectrogram and audio of a few clips that were classified right, and of the most confident mistakes.
+
+    Clips whose file is no longer what it was when it was prepared have no audio, and it is said.
+    """
     if not isinstance(logger, TensorBoardLogger) or predictions is None:
         return
     writer = logger.experiment
     rows = datamodule.rows("test")
     right = predictions.predicted == predictions.label
     confidence = predictions.probabilities.max(axis=1)
+    silent: list[str] = []
     for kind, chosen in (("right", right), ("wrong", ~right)):
         order = [row for row in np.argsort(-confidence, kind="stable") if chosen[row]]
         for place, row in enumerate(_one_a_track(order, predictions)[:CLIPS_SHOWN], start=1):
@@ -123,12 +129,16 @@ def log_clips(logger: Logger, datamodule: GenreDataModule, predictions: Predicti
             picture = datamodule.arrays.gather(rows[row : row + 1])["spectrogram"][0, 0].numpy()
             figure = _spectrogram_figure(picture, datamodule.clips.clip_sec, title)
             writer.add_figure(f"clips_{kind}/{place} {truth} predicted {said}", figure)
-            writer.add_audio(
-                f"clips_{kind}/{place} {truth} predicted {said}",
-                _samples(datamodule, rows[row]),
-                sample_rate=datamodule.clips.sample_rate,
-            )
+            samples = _samples(datamodule, rows[row])
+            if samples is None:
+                silent.append(predictions.track[row])
+                continue
+            name = f"clips_{kind}/{place} {truth} predicted {said}"
+            writer.add_audio(name, samples, sample_rate=datamodule.clips.sample_rate)
     writer.flush()
+    if silent:
+        files = counted(len(set(silent)), "file")
+        say(f"note: TensorBoard has no sound of {files} (the first: {silent[0]}): not there or changed since prepared")
 
 
 def _one_a_track(order: list[Any], predictions: Predictions) -> list[Any]:
@@ -149,11 +159,17 @@ def _spectrogram_figure(spectrogram: NDArray[np.float32], seconds: float, title:
     return figure
 
 
-def _samples(datamodule: GenreDataModule, row: int) -> torch.Tensor:
+def _samples(datamodule: GenreDataModule, row: int) -> torch.Tensor | None:
+    """Return the samples (1, n) of a clip; None if its file does not have them any more."""
     track = datamodule.tracks[datamodule.arrays.track[row]]
-    clips, starts = datamodule.clips.cut(load(track.path, datamodule.clips.sample_rate))
-    clip = clips[int(np.searchsorted(starts, datamodule.arrays.start[row]))]
-    return torch.from_numpy(np.clip(clip, -1.0, 1.0)).unsqueeze(0)
+    try:
+        clips, starts = datamodule.clips.cut(load(track.path, datamodule.clips.sample_rate))
+    except AudioError:
+        return None
+    (place,) = np.nonzero(starts == datamodule.arrays.start[row])
+    if len(place) == 0:
+        return None
+    return torch.from_numpy(np.clip(clips[place[0]], -1.0, 1.0)).unsqueeze(0)
 
 
 def hyperparameters(cfg: DictConfig, info: RunInfo) -> dict[str, Any]:

@@ -220,21 +220,22 @@ def read_run(path: Path) -> RunReport:
     Raises
     ------
     DataError
-        When the file cannot be read, is not JSON, or lacks a key; the sentence names the file and the key.
+        When a file cannot be read, is not JSON, or lacks a key; the sentence names the file and the key.
     """
+    artists = read_artists(path.parent / ARTISTS_FILE)
+    chosen, settings = (_beside(path.parent / name) for name in (CHOSEN_FILE, SETTINGS_FILE))
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(values, dict):
             raise DataError("it does not hold one JSON object")
-        artists = read_artists(path.parent / ARTISTS_FILE)
         val, test = (_side(values, side, artists.get(side, {})) for side in ("val", "test"))
         return RunReport(
             folder=path.parent,
             info=_info(values),
             val=val,
             test=test,
-            chosen=_beside(path.parent / CHOSEN_FILE),
-            settings=_beside(path.parent / SETTINGS_FILE),
+            chosen=chosen,
+            settings=settings,
         )
     except OSError as error:
         raise DataError(f"cannot read {path} ({error.strerror}): check the path") from error
@@ -343,9 +344,14 @@ def _info(values: Mapping[str, Any]) -> RunInfo:
 
 def _beside(path: Path) -> Mapping[str, Any]:
     """Read a file of settings beside ``metrics.json``; empty if it is not there."""
-    settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        settings = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"cannot read {path} ({error}): evaluate the run again") from error
     if not isinstance(settings, dict):
-        raise DataError(f"its {path.name} does not hold one JSON object")
+        raise DataError(f"{path} does not hold one JSON object: evaluate the run again")
     return settings
 
 

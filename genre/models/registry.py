@@ -77,6 +77,10 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
             "of a run of train.py"
         )
     try:
+        path.open("rb").close()  # a file that may not be read is no archive to zipfile
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
+    try:
         if not zipfile.is_zipfile(path):
             raise CheckpointError(f"{path} is not a checkpoint; give the best.ckpt or last.ckpt of a run")
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)

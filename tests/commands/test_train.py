@@ -242,6 +242,27 @@ def test_stft512_front_end(train, music: Path, tmp_path: Path) -> None:
     assert load_model(run / "best.ckpt").input_shape[0] == 512
 
 
+def test_audio_that_is_gone_when_training_ends_costs_no_more_than_its_sound(
+    train, make_music, tmp_path: Path, monkeypatch
+) -> None:
+    from genre.commands import training
+
+    root, run = make_music("unplugged"), tmp_path / "run"
+    fit_temperature = training.fit_temperature
+
+    def unplugged(*given: np.ndarray) -> float:
+        for file in root.rglob("*.wav"):
+            file.unlink()
+        return fit_temperature(*given)
+
+    monkeypatch.setattr(training, "fit_temperature", unplugged)
+    result = train("data=folder", f"data.root={root}", f"hydra.run.dir={run}", "logger=tensorboard", *SMALL[:-1])
+    assert result.status == 0, result.err
+    assert not list(root.rglob("*.wav"))
+    assert "note: TensorBoard has no sound of" in result.out
+    assert (run / "metrics.json").is_file()
+
+
 def test_tensorboard_events(train, music: Path, tmp_path: Path) -> None:
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 

@@ -312,6 +312,19 @@ def test_checkpoint_that_is_none(fails, tmp_path: Path) -> None:
     assert path.name in sentence
 
 
+def test_checkpoint_that_may_not_be_read(fails, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, opened = tmp_path / "mine.ckpt", Path.open
+    path.write_bytes(b"PK")
+
+    def refused(file: Path, *given: Any, **named: Any) -> object:
+        if file == path:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(file))
+        return opened(file, *given, **named)
+
+    monkeypatch.setattr(Path, "open", refused)
+    assert f"{path} cannot be read (Permission denied): check its permissions" in fails("mode=test", f"ckpt={path}")
+
+
 def test_checkpoint_of_something_else(fails, tmp_path: Path) -> None:
     path = tmp_path / "other.ckpt"
     torch.save({"state_dict": {}}, path)

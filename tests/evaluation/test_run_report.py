@@ -138,6 +138,12 @@ def test_metrics_json_is_the_last_thing_that_is_written(make_predictions, tmp_pa
     (tmp_path / "settings.json").write_text("3")
     with pytest.raises(DataError, match=r"settings\.json does not hold one JSON object"):
         read_run(tmp_path / "metrics.json")
+    (tmp_path / "settings.json").write_text("")
+    with pytest.raises(DataError, match=r"^cannot read \S+settings\.json \(.*\): evaluate the run again$"):
+        read_run(tmp_path / "metrics.json")
+    (tmp_path / "artists.csv").write_text("")
+    with pytest.raises(DataError, match=r"^cannot read \S+artists\.csv \(.*\): evaluate the run again$"):
+        read_run(tmp_path / "metrics.json")
 
 
 def test_a_run_evaluated_again_and_interrupted_has_no_metrics_json_of_before(make_predictions, tmp_path):
