@@ -29,7 +29,7 @@ from genre.commands.callbacks import (
     WholeCheckpoints,
 )
 from genre.commands.runs import in_multirun
-from genre.commands.study import open_study
+from genre.commands.study import STUDY_SWEEPER, check_tracks, open_study
 from genre.data.backends import Backend
 from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
@@ -342,6 +342,25 @@ def _trial_pruning() -> TrialPruning | None:
 
     pruner = MedianPruner(n_startup_trials=pruning.startup_trials, n_warmup_steps=pruning.warmup_epochs + 1)
     return TrialPruning(open_study(Path(hydra.sweep.dir), pruner=pruner), int(hydra.job.num))
+
+
+def check_tracks_of_trial(table: TrackTable, *, leads: bool) -> None:
+    """Raise ConfigError if this run is a trial of a search whose earlier trials had other tracks.
+
+    Parameters
+    ----------
+    table
+        The usable tracks.
+    leads
+        Whether this is the first process of the run.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    if not _in_sweep():
+        return
+    hydra = HydraConfig.get()
+    if hydra.sweeper.get("_target_") == STUDY_SWEEPER:
+        check_tracks(Path(hydra.sweep.dir), int(hydra.job.num), tracks_text(table), keep=leads)
 
 
 def _in_sweep() -> bool:

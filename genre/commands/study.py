@@ -3,6 +3,7 @@
 The study is a journal in the folder of the sweep, so that a search that was stopped or killed goes on where it was: the
 same command again takes up the trials that were under way, under their numbers and in their folders, and then does
 those that are left. With ``resume=true`` such a trial goes on after its last finished epoch, else it begins anew.
+Trials that failed are tried again by the next command, under new numbers.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genre.commands.arguments import override_name
 from genre.commands.sweeps import SweepReport, is_shaping
-from genre.errors import ConfigError, counted
+from genre.errors import ConfigError, GenreError, counted
 
 if TYPE_CHECKING:
     from filelock import FileLock
@@ -26,17 +28,27 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from optuna import Study
     from optuna.distributions import BaseDistribution
-    from optuna.trial import FrozenTrial
+    from optuna.trial import FrozenTrial, TrialState
 
     from genre.evaluation.leaderboard import FailedRun
     from genre.evaluation.report import RunReport
 
 STUDY_FILE = "study.journal"
 STUDY_NAME = "hparams_search"
+STUDY_SWEEPER = "hydra_plugins.study_sweeper.StudySweeper"
 PRUNED_AT = "pruned_at"
 """User attribute of a trial that was stopped early: the epoch after which it was."""
 
-STATES = {"COMPLETE": "complete", "PRUNED": "stopped early", "FAIL": "failed", "RUNNING": "under way"}
+TRACKS = "tracks"
+"""User attribute of a trial: which tracks it had, as :func:`genre.commands.build.tracks_text` says it."""
+
+STATES = {
+    "COMPLETE": "complete",
+    "PRUNED": "stopped early",
+    "FAIL": "failed",
+    "RUNNING": "under way",
+    "WAITING": "waiting",
+}
 """Optuna's states of a trial, in words."""
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence["JobReturn"]]
@@ -68,7 +80,7 @@ class StudySettings:
     n_jobs: int = 1
     seed: int = 0
     startup_trials: int = 8
-    pruning: Mapping[str, int | None] = field(default_factory=dict)
+    pruning: Mapping[str, int | None] | None = field(default_factory=dict)
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -76,6 +88,27 @@ class StudySettings:
             value = getattr(self, name)
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigError(f"hydra.sweeper.{name}={value} is not a number of trials; give 1 or more")
+        for name in ("seed", "startup_trials"):
+            _check_whole(name, getattr(self, name))
+        if self.pruning is None:  # then no trial is stopped early
+            return
+        if not isinstance(self.pruning, Mapping):
+            raise ConfigError(
+                f"hydra.sweeper.pruning={self.pruning} is not what it is made of; give "
+                "hydra.sweeper.pruning.startup_trials and hydra.sweeper.pruning.warmup_epochs"
+            )
+        _check_whole("pruning.startup_trials", self.pruning.get("startup_trials"), or_null=True)
+        _check_whole("pruning.warmup_epochs", self.pruning.get("warmup_epochs", 0))
+
+
+def _check_whole(name: str, value: object, *, or_null: bool = False) -> None:
+    """Raise ConfigError unless a setting of the sweeper is a whole number from 0 on."""
+    if value is None and or_null:
+        return
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        shown = "null" if value is None else value
+        remedy = "give 0 or more, or null" if or_null else "give 0 or more"
+        raise ConfigError(f"hydra.sweeper.{name}={shown} is not a whole number from 0 on; {remedy}")
 
 
 def run_study(folder: Path, settings: StudySettings, arguments: Sequence[str], launch: Launch) -> None:
@@ -106,8 +139,7 @@ def run_study(folder: Path, settings: StudySettings, arguments: Sequence[str], l
         raise ConfigError("there is nothing to search over; give settings values, such as seed=choice(0,1)")
     with _only_one(folder):
         _cut_half_line(folder)
-        study = open_study(folder, create=True)
-        _check_same(study, folder, space, fixed)
+        study = _study_of(folder, space, fixed)
         study.sampler = optuna.samplers.TPESampler(
             n_startup_trials=settings.startup_trials,
             seed=settings.seed + len(study.trials),  # so that a study that goes on does not draw the same again
@@ -116,7 +148,11 @@ def run_study(folder: Path, settings: StudySettings, arguments: Sequence[str], l
         interrupted = [
             trial for trial in study.get_trials(states=(TrialState.RUNNING,)) if _to_repeat(study, trial, space)
         ]
-        left = settings.n_trials - len(study.trials)
+        n_failed = len(study.get_trials(states=(TrialState.FAIL,)))
+        n_waiting = len(study.get_trials(states=(TrialState.WAITING,)))  # of a command that was killed
+        left = settings.n_trials - (len(study.trials) - n_failed - n_waiting)
+        for params in _failed_params(study, space)[: max(left - n_waiting, 0)]:
+            study.enqueue_trial(params)
         while interrupted or left > 0:
             batch: list[Any] = interrupted[: settings.n_jobs]
             interrupted = interrupted[len(batch) :]
@@ -139,9 +175,30 @@ def _to_repeat(study: Study, trial: FrozenTrial, space: Mapping[str, BaseDistrib
     return False
 
 
+def _failed_params(study: Study, space: Mapping[str, BaseDistribution]) -> list[dict[str, Any]]:
+    """Return the settings of the trials that failed, each once, without those that another trial had, or is to have."""
+    from optuna.trial import TrialState
+
+    failed: list[dict[str, Any]] = []
+    other: list[dict[str, Any]] = []
+    for trial in study.trials:
+        if trial.state is not TrialState.FAIL:
+            other.append(trial.params or trial.system_attrs.get("fixed_params", {}))
+        elif trial.params.keys() == space.keys() and trial.params not in failed:
+            failed.append(trial.params)
+    return [params for params in failed if params not in other]
+
+
 def search_space(overrides: Sequence[str]) -> tuple[dict[str, BaseDistribution], dict[str, str]]:
     """Return what is searched over, and the settings that are the same in all trials; the later of two wins.
 
+    Raises
+    ------
+    ConfigError
+        If a range has no values.
+
+    Examples
+    --------
     >>> space, fixed = search_space(["data=demo", "a=interval(0.0,1.0)", "b=int(interval(1,8))", "c=choice(x,[1,2])"])
     >>> [type(values).__name__ for values in space.values()], space["c"].choices, fixed
     (['FloatDistribution', 'IntDistribution', 'CategoricalDistribution'], ('x', '[1,2]'), {'data': 'demo'})
@@ -162,7 +219,12 @@ def search_space(overrides: Sequence[str]) -> tuple[dict[str, BaseDistribution],
         elif isinstance(values, IntervalSweep):
             whole = isinstance(values.start, int) and isinstance(values.end, int)
             distribution = IntDistribution if whole else FloatDistribution
-            space[name] = distribution(values.start, values.end, log="log" in values.tags)
+            try:
+                space[name] = distribution(values.start, values.end, log="log" in values.tags)
+            except ValueError as error:
+                raise ConfigError(
+                    f"{override.input_line} is not a range; give the lower end first, above 0 where it is log"
+                ) from error
         else:
             choices = zip(override.sweep_iterator(), override.sweep_string_iterator(), strict=True)
             space[name] = CategoricalDistribution([value if _is_number(value) else text for value, text in choices])
@@ -224,6 +286,27 @@ def _only_one(folder: Path) -> Iterator[None]:
         ) from error
 
 
+def _study_of(folder: Path, space: Mapping[str, BaseDistribution], fixed: Mapping[str, str]) -> Study:
+    """Return the study in a folder; a new one if none of its trials ever ran, as where a setting was misspelt."""
+    import optuna
+
+    study = open_study(folder, create=True)
+    try:
+        _check_same(study, folder, space, fixed)
+    except ConfigError:
+        if _has_run(study, folder):
+            raise
+        optuna.delete_study(study_name=STUDY_NAME, storage=study._storage)
+        study = open_study(folder, create=True)
+        _check_same(study, folder, space, fixed)
+    return study
+
+
+def _has_run(study: Study, folder: Path) -> bool:
+    """Say whether a trial has ended, or one that has not left a folder of its own."""
+    return any(trial.state.is_finished() for trial in study.trials) or any(path.is_dir() for path in folder.iterdir())
+
+
 def _check_same(study: Study, folder: Path, space: Mapping[str, BaseDistribution], fixed: Mapping[str, str]) -> None:
     """Raise ConfigError if the study was begun with other settings; keep them if it begins."""
     settings = {name: value for name, value in fixed.items() if is_shaping(name)}
@@ -248,7 +331,9 @@ def _run_trials(study: Study, trials: Sequence[Any], fixed: Mapping[str, str], l
         settings = [[f"{name}={value}" for name, value in {**fixed, **trial.params}.items()] for trial in group]
         for trial, returned in zip(group, launch(settings, group[0].number), strict=True):
             value = returned.return_value
-            if PRUNED_AT in study.trials[trial.number].user_attrs:
+            if has_other_tracks(study, trial.number):  # another that ran beside it was the first to end
+                study.tell(trial.number, state=TrialState.FAIL)
+            elif PRUNED_AT in study.trials[trial.number].user_attrs:
                 study.tell(trial.number, state=TrialState.PRUNED)
             elif isinstance(value, float) and math.isfinite(value):
                 study.tell(trial.number, value)
@@ -262,6 +347,46 @@ def _consecutive(trials: Sequence[Any]) -> Iterator[list[Any]]:
         yield [trial for _, trial in group]
 
 
+def has_other_tracks(study: Study, number: int) -> bool:
+    """Say whether a trial has other tracks than those that ended well with the same settings of the data."""
+    trials = study.trials
+    own = trials[number]
+    others = [one for one in trials if _ended_well(one.state) and _searched_data(one) == _searched_data(own)]
+    tracks = {one.user_attrs[TRACKS] for one in others if TRACKS in one.user_attrs}
+    return bool(tracks) and TRACKS in own.user_attrs and own.user_attrs[TRACKS] not in tracks
+
+
+def _ended_well(state: TrialState) -> bool:
+    return state.name in ("COMPLETE", "PRUNED")
+
+
+def _searched_data(trial: FrozenTrial) -> dict[str, Any]:
+    return {name: value for name, value in trial.params.items() if f"{override_name(name)}.".startswith("data.")}
+
+
+def check_tracks(folder: Path, number: int, tracks: str, *, keep: bool) -> None:
+    """Raise ConfigError if a trial that begins has other tracks than the trials before it.
+
+    Parameters
+    ----------
+    folder
+        Of the study.
+    number
+        Of the trial.
+    tracks
+        What tells its tracks from others.
+    keep
+        Whether this process, of those of the trial, tells the study.
+    """
+    from optuna.trial import Trial
+
+    study = open_study(folder)
+    if keep:
+        Trial(study, study.trials[number]._trial_id).set_user_attr(TRACKS, tracks)
+    if has_other_tracks(study, number):
+        raise ConfigError(f"the study in {folder} was begun with other tracks; choose another hydra.sweep.dir")
+
+
 class StudyReport(SweepReport):
     """Also writes the table of trials and the pictures of a study."""
 
@@ -272,10 +397,19 @@ class StudyReport(SweepReport):
     def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
         """Write the tables and pictures of all trials below ``folder``; return the runs that did not fail."""
         from genre.commands.console import console
+        from genre.commands.entry import fail_with
 
         runs = super().report(folder, failed)
         for line in write_study(folder):
             console.print(line, markup=False)
+        trials = open_study(folder).trials
+        if not any(_ended_well(trial.state) for trial in trials):
+            fail_with(
+                GenreError(
+                    f"no trial of the study in {folder} ended with a validation accuracy; see run.log in the folders "
+                    "of its trials, then give the same command again"
+                )
+            )
         return runs
 
 

@@ -24,6 +24,7 @@ from genre.commands.build import (
     build_datamodule,
     build_model,
     build_trainer,
+    check_tracks_of_trial,
     compared_settings,
     config_hash,
     monitor_mode,
@@ -139,6 +140,7 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         if job.leads:
             keep_command(folder, over_finished=cfg.mode == "test")
         datamodule.prepare_data()
+    check_tracks_of_trial(datamodule.table, leads=job.leads)
     if cfg.mode == "fit":
         done = finished_run(folder, job.config_hash, resume=cfg.resume)
         if done is not None:

@@ -16,8 +16,18 @@ optuna = pytest.importorskip("optuna", reason="optuna is not installed: pip inst
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
 
-from genre.commands.study import PRUNED_AT, STUDY_FILE, open_study, search_space  # noqa: E402
+from genre.commands import training  # noqa: E402
+from genre.commands.study import (  # noqa: E402
+    PRUNED_AT,
+    STUDY_FILE,
+    TRACKS,
+    StudySettings,
+    has_other_tracks,
+    open_study,
+    search_space,
+)
 from genre.commands.sweeps import is_shaping  # noqa: E402
+from genre.errors import ConfigError  # noqa: E402
 
 SMALL = (
     "data.clip_sec=1",
@@ -187,3 +197,125 @@ def test_wrong_numbers_are_told(train) -> None:
     result = train("hparams_search=mini_vgg", "hydra.sweeper.n_trials=0")
     assert result.status == 1
     assert "hydra.sweeper.n_trials=0 is not a number of trials" in result.err
+
+
+@pytest.mark.parametrize("values", ["interval(0.5,0.1)", "tag(log,int(interval(0,8)))", "tag(log,interval(0.0,1.0))"])
+def test_a_range_without_values_is_told(train, tmp_path: Path, values: str) -> None:
+    result = train("hparams_search=mini_vgg", f"model.hidden={values}", f"hydra.sweep.dir={tmp_path / 'study'}")
+    assert result.status == 1
+    assert f"model.hidden={values} is not a range; give the lower end first, above 0 where it is log" in result.err
+    assert "Traceback" not in result.out + result.err
+
+
+def test_wrong_settings_of_the_sweeper_are_told_before_any_trial(train, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    result = train("hparams_search=mini_vgg", "hydra.sweeper.pruning.warmup_epochs=null", f"hydra.sweep.dir={folder}")
+    assert result.status == 1
+    told = "hydra.sweeper.pruning.warmup_epochs=null is not a whole number from 0 on; give 0 or more"
+    assert told in result.err
+    assert not (folder / STUDY_FILE).exists()
+
+    StudySettings(pruning={"startup_trials": None, "warmup_epochs": 0})
+    StudySettings(pruning=None)
+    for name, value in (("startup_trials", 1.5), ("startup_trials", -1), ("warmup_epochs", "many")):
+        with pytest.raises(ConfigError, match=rf"hydra\.sweeper\.pruning\.{name}={value} is not a whole number"):
+            StudySettings(pruning={"startup_trials": 5, "warmup_epochs": 4, name: value})
+    for wrong in ({"seed": None}, {"startup_trials": -1}, {"pruning": 5}):
+        with pytest.raises(ConfigError, match=r"hydra\.sweeper\.\w+="):
+            StudySettings(**wrong)
+
+
+def search_in(folder: Path, music: Path, n_trials: int) -> tuple[str, ...]:
+    return (
+        "hparams_search=mini_vgg",
+        f"hydra.sweeper.n_trials={n_trials}",
+        "optimizer.learning_rate=tag(log,interval(1.0e-4,1.0e-2))",
+        "data=folder",
+        f"data.root={music}",
+        f"hydra.sweep.dir={folder}",
+        *SMALL,
+    )
+
+
+def test_trials_that_failed_are_tried_again_by_the_next_command(train, make_music, tmp_path: Path) -> None:
+    folder, music = tmp_path / "study", make_music()
+    away = music.rename(tmp_path / "away")
+    failed = train(*search_in(folder, music, 2))
+    assert failed.status == 1
+    assert "study: 2 trials, 2 failed" in failed.out
+    assert "2 of 2 runs failed" in failed.err
+    away.rename(music)
+    again = train(*search_in(folder, music, 2))
+    assert again.status == 0, again.err
+    assert "study: 4 trials, 2 complete, 2 failed" in again.out
+    rates = [row["optimizer.learning_rate"] for row in table(folder)]
+    assert rates[:2] == rates[2:]
+
+    done = train(*search_in(folder, music, 2))
+    assert done.status == 0, done.err
+    assert len(table(folder)) == 4
+
+    study = open_study(folder)
+    study.enqueue_trial({"optimizer.learning_rate": 5e-3})  # such is one that a killed command did not come to
+    last = train(*search_in(folder, music, 3))
+    assert last.status == 0, last.err
+    assert [float(row["optimizer.learning_rate"]) for row in table(folder)[4:]] == [5e-3]
+
+
+def test_a_study_without_any_result_fails(train, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "run", lambda cfg: None)  # as where there are no tracks to validate with
+    folder = tmp_path / "study"
+    result = train(*search_in(folder, music, 2))
+    assert result.status == 1
+    assert "study: 2 trials, 2 failed" in result.out
+    assert f"no trial of the study in {folder} ended with a validation accuracy; see run.log" in result.err
+
+
+def test_trials_of_one_study_have_the_same_tracks(train, make_music, tmp_path: Path) -> None:
+    folder, music = tmp_path / "study", make_music(table=False)
+    first = train(*search_in(folder, music, 1), "protocol=track")
+    assert first.status == 0, first.err
+    make_music(genres=("high", "low", "middle", "none"), table=False)
+    other = train(*search_in(folder, music, 2), "protocol=track")
+    assert other.status == 1
+    assert f"the study in {folder} was begun with other tracks; choose another hydra.sweep.dir" in other.err
+    assert [row["state"] for row in table(folder)] == ["complete", "fail"]
+    assert not (folder / "trial1" / "metrics.json").exists()
+    assert OmegaConf.load(folder / "best.yaml").trial == 0
+
+
+def test_tracks_are_compared_with_those_of_trials_that_ended_well_on_the_same_data() -> None:
+    study = optuna.create_study()
+    clips = CategoricalDistribution([1, 2])
+
+    def trial(tracks: str | None, state: str, clip_sec: int = 1) -> int:
+        study.add_trial(
+            optuna.trial.create_trial(
+                state=optuna.trial.TrialState[state],
+                value=0.5 if state == "COMPLETE" else None,
+                params={"data.clip_sec": clip_sec},
+                distributions={"data.clip_sec": clips},
+                user_attrs={} if tracks is None else {TRACKS: tracks},
+            )
+        )
+        return len(study.trials) - 1
+
+    trial("a", "FAIL")
+    assert not has_other_tracks(study, trial("b", "RUNNING"))
+    trial("b", "COMPLETE")
+    assert not has_other_tracks(study, trial("b", "RUNNING"))
+    assert has_other_tracks(study, trial("a", "RUNNING"))
+    assert not has_other_tracks(study, trial("a", "RUNNING", clip_sec=2))  # of longer clips there may be fewer tracks
+    assert not has_other_tracks(study, trial(None, "RUNNING"))
+
+
+def test_a_misspelt_setting_leaves_the_folder_usable(train, music: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "study"
+    wrong = train(*search_in(folder, music, 1), "model.drop_out=interval(0.1,0.3)")
+    assert wrong.status == 1
+    assert "there is no setting model.drop_out" in wrong.err
+    right = train(*search_in(folder, music, 1), "model.block_dropout=interval(0.1,0.3)")
+    assert right.status == 0, right.err
+    assert "study: 1 trial, 1 complete" in right.out
+    refused = train(*search_in(folder, music, 1))
+    assert f"the study in {folder} was begun with another model.block_dropout" in refused.err
