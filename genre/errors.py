@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import errno
 from collections.abc import Iterable
 from typing import NoReturn
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What the system says of a disk that takes no more."""
 
 
 class GenreError(Exception):

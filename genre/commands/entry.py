@@ -6,6 +6,7 @@ import contextlib
 import functools
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from genre.commands.arguments import Arguments, split_arguments
 from genre.commands.extras import require_extras
+from genre.terminal import one_sentence
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -113,16 +115,18 @@ def _said(log: Path) -> bool:
 
 def _full_disk(error: Exception) -> Exception | None:
     """Return the error that says where this job writes, if the system said of an unnamed file that its disk is full."""
-    from genre.data.disk import FULL
-    from genre.errors import DataError
+    from genre.errors import FULL, DataError
 
     if not isinstance(error, OSError) or error.filename is not None or error.errno not in FULL:
         return None
-    from genre.commands.runs import folder_of_command
+    from genre.commands.runs import folder_of_command, output_folder
 
     setting, folder = folder_of_command()
+    kept = (output_folder() / "last.ckpt").is_file()
+    going_on = f" and go on with {shlex.quote(f'{setting}={folder}')} resume=true," if kept else ""
     told = DataError(
-        f"a disk is full, most likely that of {folder} ({error.strerror}); free some space or choose another {setting}"
+        f"a disk is full, most likely that of {folder} ({error.strerror}); free some space{going_on} or choose another "
+        f"{setting}"
     )
     told.__cause__ = error
     return told
@@ -133,13 +137,16 @@ def if_interrupted(sentence: str) -> None:
     _if_interrupted[:] = [sentence]
 
 
-def _tell_interrupted() -> None:
+def _tell_interrupted(*, closed: bool = False) -> None:
+    """Say what there is to say of a command that was interrupted, or whose output was closed by its reader."""
     import logging
 
     from genre.commands.distributed import is_first_process
 
     if is_first_process():
         sentence = " ".join(_if_interrupted) or "interrupted"
+        if closed:
+            sentence = sentence.replace("interrupted", "ended because its output was closed", 1)
         print(f"\n{sentence}", file=sys.stderr)
         logging.getLogger("genre").info(sentence)
 
@@ -211,6 +218,11 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
     whole = bool(os.environ.get("HYDRA_FULL_ERROR", "") not in ("", "0") or "debug=true" in sys.argv[1:])
     _if_interrupted.clear()
     os.environ["HYDRA_FULL_ERROR"] = "1"  # lets the errors come here instead of being printed by Hydra
+    with one_sentence(lambda error: None if whole else explain(error, sys.argv[1:])):
+        _run(main)
+
+
+def _run(main: Callable[[], Any]) -> None:
     try:
         _check_dashes(sys.argv[1:])
         require_extras(sys.argv[1:])
@@ -223,19 +235,10 @@ def guarded(main: Callable[[], Any], *, takes_files: bool = False, may_repeat: S
     except KeyboardInterrupt:
         _tell_interrupted()
         sys.exit(1)
-    except SystemExit:  # so does Lightning end when it is interrupted
+    except SystemExit as end:  # so does Lightning end when it is interrupted, and Rich when its reader goes away
         if _if_interrupted:
-            _tell_interrupted()
+            _tell_interrupted(closed=any(isinstance(link, BrokenPipeError) for link in _chain(end)))
         raise
-    except BrokenPipeError:  # the reader of our output went away, as in --help | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    except Exception as error:
-        sentence = explain(error, sys.argv[1:])
-        if whole or sentence is None:
-            raise
-        print(f"error: {sentence.rstrip('.')}", file=sys.stderr)
-        sys.exit(1)
 
 
 def _check_dashes(arguments: Sequence[str]) -> None:
@@ -277,7 +280,7 @@ def _exists(path: str) -> bool:
 
 
 def _quoted(path: str) -> str:
-    escaped = re.sub(r'(\\*)"', r"\1\1\"", path)
+    escaped = re.sub(r'(\\*)("|$)', lambda found: found[1] * 2 + ('\\"' if found[2] else ""), path)
     return f'"{escaped}"'
 
 
@@ -291,12 +294,12 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
     )
     from omegaconf.errors import MissingMandatoryValue, OmegaConfBaseException
 
-    from genre.data.disk import FULL
-    from genre.errors import GenreError
+    from genre.errors import FULL, GenreError
 
     for link in _chain(error):
         if isinstance(link, GenreError):
             return str(link)
+    error = _shown_by_logging(error)
     match error:
         case MissingMandatoryValue():
             name = re.search(r"Missing mandatory value: (\S+)", str(error))
@@ -322,12 +325,27 @@ def explain(error: BaseException, arguments: Sequence[str]) -> str | None:
                 f"a disk is full, most likely that of the folder this command writes into ({error.strerror}); free "
                 "some space, or choose another hydra.run.dir or hydra.sweep.dir"
             )
-        case _ if type(error).__module__.startswith("submitit."):
-            said = " ".join(str(error).split())
-            sentence = f"the cluster did not take the jobs ({said}); see hydra.launcher in conf/launcher/slurm.yaml"
         case _:
-            return _choice_without_name(error, arguments)
+            return _of_launcher(error) or _choice_without_name(error, arguments)
     return sentence
+
+
+def _shown_by_logging(error: BaseException) -> BaseException:
+    """Return what the system said, if logging could not open its file and tells that as an error of its settings."""
+    hidden = isinstance(error, ValueError) and str(error).startswith("Unable to configure handler")
+    return error.__cause__ if hidden and isinstance(error.__cause__, OSError) else error
+
+
+def _of_launcher(error: BaseException) -> str | None:
+    """Return the sentence if a launcher could not start the jobs of a multirun, or one of them was killed."""
+    if type(error).__name__ == "TerminatedWorkerError":
+        going_on = "".join(_if_interrupted).partition(": ")[2]
+        killed = "a job was killed, most likely because memory ran out; run fewer at once with hydra.launcher.n_jobs=1"
+        return f"{killed}: {going_on}" if going_on else killed
+    if type(error).__module__.startswith("submitit."):
+        said = " ".join(str(error).split())
+        return f"the cluster did not take the jobs ({said}); see hydra.launcher in conf/launcher/slurm.yaml"
+    return None
 
 
 def _chain(error: BaseException | None) -> Iterable[BaseException]:

@@ -11,10 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-from genre.errors import StoreError
-
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""What the system says of a disk that takes no more."""
+from genre.errors import FULL, StoreError
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from genre.evaluation.metrics import Metrics
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import METRICS_FILE, PREDICTIONS_FILES, RunReport, read_run
 from genre.evaluation.variants import TRACKS, differing, setting_key
+from genre.terminal import run_tool
 
 __all__ = ["markdown"]
 
@@ -453,4 +454,4 @@ def _rank(standing: Standing) -> tuple[object, ...]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)

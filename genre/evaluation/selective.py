@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from genre.errors import ConfigError, DataError, GenreError, OneSentenceParser
 from genre.evaluation.predictions import Predictions, track_level
+from genre.terminal import run_tool
 
 GRID = np.round(np.arange(0.0, 0.96, 0.05), 2)
 MARGINS = np.round(np.arange(0.0, 0.51, 0.05), 2)
@@ -118,4 +119,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)

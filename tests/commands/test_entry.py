@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from genre.commands.entry import quote_path
+from genre.commands.entry import explain, if_interrupted, quote_path
 from genre.commands.training import merge_overrides
+from genre.terminal import one_sentence
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -27,6 +31,8 @@ ROOT = Path(__file__).parent.parent.parent
         "x=y",
         "tab\there",
         "ünï/ß",
+        "odd/x\\",
+        'two\\\\ "q\\"\\\\',
     ],
 )
 def test_paths_with_any_characters_arrive_as_they_are(path: str) -> None:
@@ -83,3 +89,70 @@ heavy = {"torch", "librosa", "numba", "sklearn", "matplotlib", "scipy"} & set(sy
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT)
+
+
+def test_a_log_that_may_not_be_written_is_told_by_its_name() -> None:
+    refused = PermissionError(errno.EACCES, "Permission denied", "/runs/run.log")
+    hidden = ValueError("Unable to configure handler 'file'")
+    hidden.__cause__ = refused
+    assert explain(hidden, ()) == "/runs/run.log cannot be used (Permission denied); choose another place for it"
+    assert explain(ValueError("of ours"), ()) is None
+
+
+def test_a_killed_job_of_joblib_is_one_sentence_that_says_how_to_go_on() -> None:
+    killed = pytest.importorskip("joblib.externals.loky.process_executor").TerminatedWorkerError("SIGKILL(-9)")
+    if_interrupted("interrupted: the same command with hydra.sweep.dir=/sweep resume=true goes on")
+    assert explain(killed, ()) == (
+        "a job was killed, most likely because memory ran out; run fewer at once with hydra.launcher.n_jobs=1: the "
+        "same command with hydra.sweep.dir=/sweep resume=true goes on"
+    )
+
+
+def test_a_thread_that_finds_the_disk_full_shows_no_traceback(capfd: pytest.CaptureFixture[str]) -> None:
+    def write(number: int) -> None:
+        raise OSError(number, "refused")
+
+    told: list[object] = []
+    before, threading.excepthook = threading.excepthook, lambda thread: told.append(thread.exc_value)
+    try:
+        with one_sentence(str):
+            for number in (errno.ENOSPC, errno.EIO):
+                thread = threading.Thread(target=write, args=(number,))
+                thread.start()
+                thread.join()
+    finally:
+        threading.excepthook = before
+    (error,) = told
+    assert isinstance(error, OSError)
+    assert error.errno == errno.EIO
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_training_whose_reader_goes_away_says_so(music: Path, tmp_path: Path) -> None:
+    command = [
+        sys.executable, str(ROOT / "train.py"), "data=folder", f"data.root={music}", "data.clip_sec=1", "logger=none",
+        f"data.store_dir={tmp_path / 'stores'}", f"hydra.run.dir={tmp_path / 'run'}",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    said = process.stderr.read()
+    assert process.wait() == 1
+    (line,) = said.split("\n")[1:-1]
+    assert line.startswith("ended because its output was closed before training: ")
+
+
+def test_a_name_that_the_terminal_cannot_show_fails_no_training(music: Path, tmp_path: Path) -> None:
+    root = tmp_path / "ümläut"
+    root.symlink_to(music)
+    done = subprocess.run(
+        [
+            sys.executable, str(ROOT / "train.py"), "data=folder", f"data.root={root}", "data.clip_sec=1",
+            "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1", "logger=none", "report=false",
+            f"data.store_dir={tmp_path / 'stores'}", f"hydra.run.dir={tmp_path / 'rün'}",
+        ],
+        cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert r"r\xfcn" in done.stdout

@@ -426,6 +426,11 @@ def test_a_full_disk_of_which_the_system_names_no_file_is_told_with_the_folder(
         assert "Traceback" not in result.out + result.err
         for log in tmp_path.rglob("run.log"):
             assert "Traceback" not in log.read_text()
+    run = tmp_path / "run with last"
+    run.mkdir()
+    (run / "last.ckpt").touch()
+    result = train(f"hydra.run.dir={run}")
+    assert f"free some space and go on with 'hydra.run.dir={run}' resume=true, or choose another" in result.err
     monkeypatch.setattr("hydra.core.utils._save_config", full)  # which Hydra does before the task begins
     result = train(f"hydra.run.dir={tmp_path / 'other'}")
     assert result.status == 1

@@ -29,6 +29,7 @@ from genre.data.protocols import TrackTable
 from genre.data.store import CONTENT_INDEX, SourceFile, look_at
 from genre.data.tracks import Track, audio_below
 from genre.errors import AudioError, DataError, GenreError, OneSentenceParser, counted
+from genre.terminal import run_tool
 
 MOST_SHOWN = 40
 """Pairs shown in the terminal; the table on disk has all."""
@@ -180,4 +181,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)
