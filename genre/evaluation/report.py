@@ -23,6 +23,7 @@ from genre.evaluation.files import write_csv, write_text
 from genre.evaluation.metrics import LEAK_WARNING, N_BOOTSTRAP, Metrics, class_scores, confusion_matrix, evaluate
 from genre.evaluation.predictions import Predictions, track_level
 from genre.evaluation.resampling import ARTISTS_FILE, Units, read_artists, write_artists
+from genre.terminal import run_tool
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -413,4 +414,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_tool(main)
