@@ -1,7 +1,7 @@
 """Augmentation of whole training batches: small changes after which music is still of its genre.
 
-Everything is drawn anew for every clip of a batch, on spectrograms in dB. The features are those of the unchanged clip;
-only mixup and ``feature_noise`` change them.
+Everything is drawn anew for every clip of a batch, on spectrograms in dB; the share of mixup, and whether mixstyle
+happens, for every batch. The features are those of the unchanged clip; only mixup and ``feature_noise`` change them.
 """
 
 from __future__ import annotations
