@@ -93,6 +93,7 @@ def missing_extra(setting: str, extra: str) -> ConfigError:
     """Return the error of a setting that needs packages which are not installed.
 
     >>> str(missing_extra("launcher=ray", "ray"))
-    "launcher=ray needs packages that are not installed; run pip install -e '.[ray]'"
+    "launcher=ray needs packages that are not installed; run pip install -e '.[ray]' in the folder of train.py"
     """
-    return ConfigError(f"{setting} needs packages that are not installed; run pip install -e '.[{extra}]'")
+    command = f"pip install -e '.[{extra}]'"
+    return ConfigError(f"{setting} needs packages that are not installed; run {command} in the folder of train.py")

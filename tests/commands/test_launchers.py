@@ -109,10 +109,8 @@ def test_what_is_not_installed_is_named_with_its_remedy(train, monkeypatch) -> N
     monkeypatch.setattr(extras, "_installed", lambda module: False)
     for setting, extra in (("launcher=joblib", "joblib"), ("launcher=slurm", "submitit"), ("launcher=ray", "ray")):
         result = train(setting, "seed=0,1")
-        assert (result.status, result.err) == (
-            1,
-            f"error: {setting} needs packages that are not installed; run pip install -e '.[{extra}]'\n",
-        )
+        remedy = f"run pip install -e '.[{extra}]' in the folder of train.py"
+        assert (result.status, result.err) == (1, f"error: {setting} needs packages that are not installed; {remedy}\n")
     require_extras(["launcher=local", "hparams_search=null", "seed=1"])
     with pytest.raises(ConfigError, match=r"pip install -e '\.\[optuna\]'"):
         require_extras(["hparams_search=mini_vgg"])
