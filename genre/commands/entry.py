@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from genre.commands.arguments import Arguments, split_arguments
 from genre.commands.extras import require_extras
+from genre.evaluation.failed import FAILURE_FILE
 from genre.terminal import one_sentence
 
 if TYPE_CHECKING:
@@ -54,9 +55,6 @@ OPTIONS = (
     "--info",
 )
 """What Hydra takes with two dashes."""
-
-FAILURE_FILE = "failed.txt"
-"""In the folder of a job of a multirun that failed: the sentence that says why."""
 
 
 class CommandEnded(BaseException):
@@ -120,9 +118,10 @@ def _full_disk(error: Exception) -> Exception | None:
     if not isinstance(error, OSError) or error.filename is not None or error.errno not in FULL:
         return None
     from genre.commands.runs import folder_of_command, output_folder
+    from genre.models.registry import LAST
 
     setting, folder = folder_of_command()
-    kept = (output_folder() / "last.ckpt").is_file()
+    kept = (output_folder() / LAST).is_file()
     going_on = f" and go on with {shlex.quote(f'{setting}={folder}')} resume=true," if kept else ""
     told = DataError(
         f"a disk is full, most likely that of {folder} ({error.strerror}); free some space{going_on} or choose another "

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genre.checks import is_number, is_whole
 from genre.commands.arguments import override_name
 from genre.commands.sweeps import SweepReport, is_shaping
 from genre.errors import ConfigError, GenreError, counted
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
 
-    from genre.evaluation.leaderboard import FailedRun
+    from genre.evaluation.failed import FailedRun
     from genre.evaluation.report import RunReport
 
 STUDY_FILE = "study.journal"
@@ -86,7 +87,7 @@ class StudySettings:
     def __post_init__(self) -> None:
         for name in ("n_trials", "n_jobs"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not is_whole(value, 1):
                 raise ConfigError(f"hydra.sweeper.{name}={value} is not a number of trials; give 1 or more")
         for name in ("seed", "startup_trials"):
             _check_whole(name, getattr(self, name))
@@ -105,7 +106,7 @@ def _check_whole(name: str, value: object, *, or_null: bool = False) -> None:
     """Raise ConfigError unless a setting of the sweeper is a whole number from 0 on."""
     if value is None and or_null:
         return
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not is_whole(value, 0):
         shown = "null" if value is None else value
         remedy = "give 0 or more, or null" if or_null else "give 0 or more"
         raise ConfigError(f"hydra.sweeper.{name}={shown} is not a whole number from 0 on; {remedy}")
@@ -227,12 +228,8 @@ def search_space(overrides: Sequence[str]) -> tuple[dict[str, BaseDistribution],
                 ) from error
         else:
             choices = zip(override.sweep_iterator(), override.sweep_string_iterator(), strict=True)
-            space[name] = CategoricalDistribution([value if _is_number(value) else text for value, text in choices])
+            space[name] = CategoricalDistribution([value if is_number(value) else text for value, text in choices])
     return space, fixed
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def open_study(folder: Path, *, create: bool = False, pruner: Any = None) -> Study:
