@@ -30,7 +30,8 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from genre.audio.decode import load
-from genre.evaluation.metrics import Difference, Metrics, evaluate, paired_bootstrap
+from genre.evaluation.comparison import compare, track_scores
+from genre.evaluation.metrics import Difference, Metrics, evaluate
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.resampling import ARTISTS_FILE, read_artists
 from genre.inference.denoise import Denoiser, NoDenoising, SpectralSubtraction
@@ -85,8 +86,8 @@ def main() -> None:
             if name in arguments.denoisers
         }
         for name, table in tables.items():
-            difference = paired_bootstrap(table, tables["none"], artist=artist)
-            outcomes.append(Outcome(noise, snr, name, evaluate(table, artist=artist), difference))
+            [pair] = compare([track_scores([one], artist) for one in (table, tables["none"])])
+            outcomes.append(Outcome(noise, snr, name, evaluate(table, artist=artist), pair.difference))
         print(_line(outcomes[-len(tables) :]), flush=True)
     arguments.out.mkdir(parents=True, exist_ok=True)
     _write_csv(outcomes, arguments.out / "denoising.csv")

@@ -40,7 +40,8 @@ from denoising import FIGURES, fan, figures, hiss, hum, write_table
 
 from genre.audio.damage import at_lower_rate, coded, in_a_room, noisy, room_response
 from genre.audio.decode import load
-from genre.evaluation.metrics import Difference, Metrics, evaluate, paired_bootstrap
+from genre.evaluation.comparison import compare, track_scores
+from genre.evaluation.metrics import Difference, Metrics, evaluate
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.resampling import ARTISTS_FILE, read_artists
 from genre.inference.predictor import Predictor, load_predictor
@@ -202,10 +203,11 @@ def _together(parts: Sequence[Predictions]) -> Predictions:
 
 def _compared(tables: dict[str, Predictions], artist: dict[str, str]) -> list[Outcome]:
     known = artist or None
-    return [
-        Outcome(name, evaluate(table, artist=known), paired_bootstrap(table, tables[UNCHANGED], artist=known))
-        for name, table in tables.items()
-    ]
+    outcomes = []
+    for name, table in tables.items():
+        [pair] = compare([track_scores([one], known) for one in (table, tables[UNCHANGED])])
+        outcomes.append(Outcome(name, evaluate(table, artist=known), pair.difference))
+    return outcomes
 
 
 def _markdown(outcomes: Sequence[Outcome], heading: str) -> str:

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "evaluation": set(),
     "commands": {"audio", "features", "data", "models", "classical", "inference", "evaluation"},
 }
-"""Room -> the rooms it may import; every room may import itself and ``genre.errors``."""
+"""Room -> the rooms it may import; every room may import itself and the modules beside the rooms."""
 
 
 def imports(file: Path) -> set[str]:

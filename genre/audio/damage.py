@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from genre.audio.decode import resample
 from genre.audio.health import LOUDEST
+from genre.checks import checked_range, is_number
 from genre.errors import ConfigError
 
 Range = tuple[float, float]
@@ -107,8 +108,8 @@ class Damage:
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name in _LIMITS:
-                object.__setattr__(self, field.name, _checked_range(field.name, value))
-            elif not _is_number(value) or not 0 <= value <= 1:
+                object.__setattr__(self, field.name, checked_range(f"damage.{field.name}", value, *_LIMITS[field.name]))
+            elif not is_number(value, 0, 1):
                 raise ConfigError(f"damage.{field.name}={value} is not a probability; choose between 0 and 1")
         if self.band_low_hz[1] >= self.band_high_hz[0]:
             raise ConfigError(
@@ -312,19 +313,3 @@ def _as_loud_as(damaged: Samples, original: Samples) -> Samples:
 
 def _log_uniform(random: np.random.Generator, limits: Range) -> float:
     return math.exp(random.uniform(math.log(limits[0]), math.log(limits[1])))
-
-
-def _checked_range(name: str, value: Any) -> Range:
-    lowest, highest = _LIMITS[name]
-    bounds = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
-    ordered = len(bounds) == 2 and all(map(_is_number, bounds)) and lowest <= bounds[0] <= bounds[1] <= highest
-    if not ordered:
-        raise ConfigError(
-            f"damage.{name}={list(bounds) or value} is not a range; give [lowest,highest] between {lowest:g} and "
-            f"{highest:g}"
-        )
-    return float(bounds[0]), float(bounds[1])
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genre.audio.blocks import AudioBlocks
-from genre.audio.health import MIN_SEC, check
+from genre.audio.health import check
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,13 +119,7 @@ class Resampler:
         return resampled
 
 
-def load(
-    path: str | os.PathLike[str],
-    sample_rate: int,
-    *,
-    name: str | os.PathLike[str] | None = None,
-    min_sec: float = MIN_SEC,
-) -> NDArray[np.float32]:
+def load(path: str | os.PathLike[str], sample_rate: int) -> NDArray[np.float32]:
     """Decode, check and resample one file.
 
     Parameters
@@ -134,10 +128,6 @@ def load(
         The file.
     sample_rate
         Of the result, in Hz.
-    name
-        How an error sentence shall call it; by default its path.
-    min_sec
-        Shortest usable length in seconds.
 
     Returns
     -------
@@ -149,7 +139,6 @@ def load(
     AudioError
         When the file cannot be used, with the reason.
     """
-    name = path if name is None else name
-    recording = decode(path, name=name)
-    check(recording, name=name, min_sec=min_sec)
+    recording = decode(path)
+    check(recording, name=path)
     return resample(recording.samples, recording.sample_rate, sample_rate)

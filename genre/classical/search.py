@@ -21,6 +21,7 @@ from sklearn.base import BaseEstimator, clone
 from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 
+from genre.checks import is_whole
 from genre.classical.classifiers import takes_groups, takes_weights
 from genre.classical.model import class_logits, refused_types
 from genre.data.protocols.groups import group_tracks
@@ -226,7 +227,7 @@ def inner_folds(
     ConfigError
         If ``n_folds`` is no number of folds, or there is nothing to part.
     """
-    if not isinstance(n_folds, int) or isinstance(n_folds, bool) or n_folds < 0 or n_folds == 1:
+    if not is_whole(n_folds, 0) or n_folds == 1:
         raise ConfigError(
             f"search.inner_folds={n_folds} is not a number of folds; give 2 or more, or 0 for the validation side"
         )
@@ -318,7 +319,7 @@ def share_cores(jobs: int | None) -> tuple[int, int]:
     if multiprocessing.parent_process() is not None:
         return 1, 1
     cores = joblib.cpu_count()
-    if jobs is not None and (not isinstance(jobs, int) or isinstance(jobs, bool) or jobs < 1):
+    if jobs is not None and not is_whole(jobs, 1):
         raise ConfigError(f"search.jobs={jobs} is not a number of processes; leave it at null for one a core")
     jobs = cores if jobs is None else min(jobs, cores)
     return jobs, max(1, cores // jobs)

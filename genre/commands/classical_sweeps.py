@@ -13,7 +13,7 @@ from genre.evaluation.files import file_names
 from genre.evaluation.variants import differing
 
 if TYPE_CHECKING:
-    from genre.evaluation.leaderboard import FailedRun
+    from genre.evaluation.failed import FailedRun
     from genre.evaluation.report import RunReport
 
 
@@ -95,26 +95,27 @@ def write_space_of_best(folder: Path, runs: Sequence[RunReport]) -> None:
     from genre.commands.console import console
     from genre.commands.features import load_features
     from genre.commands.space import write_space
+    from genre.evaluation.pages import best_run
 
-    honest = [run for run in runs if not run.info.leaky] or list(runs)
-    best = max(honest, key=_val_accuracy)
+    best = best_run(runs)
+    if best is None:
+        return
     cfg: Any = OmegaConf.load(best.folder / "config.yaml")
     features = load_features(cfg)
     deal = instantiate(cfg.protocol).deal(features.table)
     write_space(folder, load_classical(best.folder / MODEL_FILE), features, deal, best.info)
-    console.print(f"{_said_of(best, honest)}: see feature_importance.png in {folder}", markup=False)
+    console.print(f"{_said_of(best, runs)}: see feature_importance.png in {folder}", markup=False)
 
 
 def _said_of(best: RunReport, runs: Sequence[RunReport]) -> str:
     """Say that a run was best on validation, and how many others were just as good."""
-    equal = sum(_val_accuracy(run) == _val_accuracy(best) for run in runs)
+    from genre.evaluation.pages import honest_runs, val_accuracy
+
+    compared = honest_runs(runs)
+    equal = sum(val_accuracy(run) == val_accuracy(best) for run in compared)
     if equal == 1:
         return f"{best.info.model} was best on validation"
-    return f"{equal} of {len(runs)} runs were best on validation, {best.info.model} the first of them"
-
-
-def _val_accuracy(run: RunReport) -> float:
-    return run.val.track_accuracy if run.val else -1.0
+    return f"{equal} of {len(compared)} runs were best on validation, {best.info.model} the first of them"
 
 
 def _choices(run: RunReport) -> tuple[str, str]:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from genre.audio.files import shown
+from genre.checks import is_whole
 from genre.errors import ConfigError, near_names
 from genre.evaluation.files import write_row
 
@@ -218,7 +219,7 @@ def check_top(top: object) -> None:
     ConfigError
         Naming the setting.
     """
-    if not isinstance(top, int) or isinstance(top, bool) or top < 1:
+    if not is_whole(top, 1):
         raise ConfigError(f"top={top} is not a number of genres; give 1 or more")
 
 

@@ -16,6 +16,7 @@ from omegaconf import DictConfig
 from rich.table import Table
 
 from genre.audio.files import shown
+from genre.checks import is_number
 from genre.commands.console import console, notes
 from genre.commands.listing import take_any_text
 from genre.errors import ConfigError, DeviceError
@@ -77,9 +78,9 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
         If a setting is wrong, the source cannot be used, or nothing came from it.
     """
     seconds, countdown = cfg.live.seconds, cfg.live.countdown
-    if seconds is not None and (not _is_length(seconds) or seconds == 0):
+    if seconds is not None and (not is_number(seconds, 0, LONGEST_SEC) or seconds == 0):
         raise ConfigError(f"live.seconds={seconds} is not a length; give seconds, or null to listen until Ctrl-C")
-    if countdown is not None and not _is_length(countdown):
+    if countdown is not None and not is_number(countdown, 0, LONGEST_SEC):
         raise ConfigError(f"live.countdown={countdown} is not a length; give seconds, or null for no countdown")
     wanted: int | None = None  # before it is known what the model wants, the device's own rate has all there is
     if text == MICROPHONE and seconds is not None:
@@ -91,11 +92,6 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
         load = lambda: loaded  # noqa: E731
     with _source(cfg, text, wanted) as source:
         _run(cfg, source, load, title=_title(text, source))
-
-
-def _is_length(value: object) -> bool:
-    """Return whether a setting is a number of seconds from 0 to :data:`LONGEST_SEC`."""
-    return not isinstance(value, bool) and isinstance(value, int | float) and 0 <= value <= LONGEST_SEC
 
 
 def _run(cfg: DictConfig, source: Source, load: Load, *, title: str) -> None:

@@ -11,9 +11,7 @@ from genre.commands.console import say
 from genre.data.disk import discard, remove_unfinished
 from genre.errors import CheckpointError
 from genre.evaluation.report import METRICS_FILE
-from genre.models.registry import read_checkpoint
-
-LAST, BEST = "last.ckpt", "best.ckpt"
+from genre.models.registry import BEST, LAST, read_checkpoint
 
 
 @dataclass(frozen=True)

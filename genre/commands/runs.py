@@ -8,13 +8,15 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
+from genre.checks import is_whole
 from genre.commands.command_file import keep_command
 from genre.commands.console import log, say
 from genre.commands.distributed import is_first_process
-from genre.commands.entry import FAILURE_FILE, if_interrupted
+from genre.commands.entry import if_interrupted
 from genre.data.disk import locked
 from genre.data.randomness import LARGEST_SEED
 from genre.errors import ConfigError, DataError
+from genre.evaluation.failed import FAILURE_FILE
 from genre.evaluation.report import METRICS_FILE, RunReport, read_run
 
 LOCK_FILE = ".lock"
@@ -58,7 +60,7 @@ def require_settings(cfg: DictConfig) -> None:
 
 def check_seed(seed: object) -> None:
     """Raise ConfigError unless a seed is one that every library takes."""
-    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
+    if not is_whole(seed, 0, LARGEST_SEED):
         shown = "null" if seed is None else seed
         raise ConfigError(f"seed={shown} is out of range; give a whole number from 0 to {LARGEST_SEED}")
 

@@ -13,7 +13,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 from omegaconf import DictConfig, ListConfig, OmegaConf
 
-from genre.commands.entry import plain_arguments, without_settings
+from genre.commands.entry import plain_arguments
+from genre.commands.explaining import without_settings
 from genre.errors import ConfigError, near_names
 from genre.inference.decision import Thresholds
 

@@ -10,28 +10,23 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from genre.checks import is_number, is_whole
 from genre.commands.arguments import override_name
-from genre.commands.sweeps import SweepReport, is_shaping
-from genre.errors import ConfigError, GenreError, counted
+from genre.commands.sweeps import is_shaping
+from genre.errors import ConfigError
 
 if TYPE_CHECKING:
     from filelock import FileLock
     from hydra.core.utils import JobReturn
-    from omegaconf import DictConfig
     from optuna import Study
     from optuna.distributions import BaseDistribution
     from optuna.trial import FrozenTrial, TrialState
-
-    from genre.evaluation.leaderboard import FailedRun
-    from genre.evaluation.report import RunReport
 
 STUDY_FILE = "study.journal"
 STUDY_NAME = "hparams_search"
@@ -41,15 +36,6 @@ PRUNED_AT = "pruned_at"
 
 TRACKS = "tracks"
 """User attribute of a trial: which tracks it had, as :func:`genre.commands.build.tracks_text` says it."""
-
-STATES = {
-    "COMPLETE": "complete",
-    "PRUNED": "stopped early",
-    "FAIL": "failed",
-    "RUNNING": "under way",
-    "WAITING": "waiting",
-}
-"""Optuna's states of a trial, in words."""
 
 Launch = Callable[[Sequence[Sequence[str]], int], Sequence["JobReturn"]]
 """Runs a job for each list of settings, numbered from the second argument on."""
@@ -86,7 +72,7 @@ class StudySettings:
     def __post_init__(self) -> None:
         for name in ("n_trials", "n_jobs"):
             value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            if not is_whole(value, 1):
                 raise ConfigError(f"hydra.sweeper.{name}={value} is not a number of trials; give 1 or more")
         for name in ("seed", "startup_trials"):
             _check_whole(name, getattr(self, name))
@@ -105,7 +91,7 @@ def _check_whole(name: str, value: object, *, or_null: bool = False) -> None:
     """Raise ConfigError unless a setting of the sweeper is a whole number from 0 on."""
     if value is None and or_null:
         return
-    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+    if not is_whole(value, 0):
         shown = "null" if value is None else value
         remedy = "give 0 or more, or null" if or_null else "give 0 or more"
         raise ConfigError(f"hydra.sweeper.{name}={shown} is not a whole number from 0 on; {remedy}")
@@ -227,12 +213,8 @@ def search_space(overrides: Sequence[str]) -> tuple[dict[str, BaseDistribution],
                 ) from error
         else:
             choices = zip(override.sweep_iterator(), override.sweep_string_iterator(), strict=True)
-            space[name] = CategoricalDistribution([value if _is_number(value) else text for value, text in choices])
+            space[name] = CategoricalDistribution([value if is_number(value) else text for value, text in choices])
     return space, fixed
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def open_study(folder: Path, *, create: bool = False, pruner: Any = None) -> Study:
@@ -351,12 +333,13 @@ def has_other_tracks(study: Study, number: int) -> bool:
     """Say whether a trial has other tracks than those that ended well with the same settings of the data."""
     trials = study.trials
     own = trials[number]
-    others = [one for one in trials if _ended_well(one.state) and _searched_data(one) == _searched_data(own)]
+    others = [one for one in trials if ended_well(one.state) and _searched_data(one) == _searched_data(own)]
     tracks = {one.user_attrs[TRACKS] for one in others if TRACKS in one.user_attrs}
     return bool(tracks) and TRACKS in own.user_attrs and own.user_attrs[TRACKS] not in tracks
 
 
-def _ended_well(state: TrialState) -> bool:
+def ended_well(state: TrialState) -> bool:
+    """Say whether a trial did all that it was to do, or was stopped early."""
     return state.name in ("COMPLETE", "PRUNED")
 
 
@@ -385,93 +368,3 @@ def check_tracks(folder: Path, number: int, tracks: str, *, keep: bool) -> None:
         Trial(study, study.trials[number]._trial_id).set_user_attr(TRACKS, tracks)
     if has_other_tracks(study, number):
         raise ConfigError(f"the study in {folder} was begun with other tracks; choose another hydra.sweep.dir")
-
-
-class StudyReport(SweepReport):
-    """Also writes the table of trials and the pictures of a study."""
-
-    def subdir(self, config: DictConfig) -> str:
-        """Name the folders by the numbers of the trials: a trial that is repeated goes where it was."""
-        return "trial${hydra:job.num}"
-
-    def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
-        """Write the tables and pictures of all trials below ``folder``; return the runs that did not fail."""
-        from genre.commands.console import console
-        from genre.commands.entry import fail_with
-
-        runs = super().report(folder, failed)
-        for line in write_study(folder):
-            console.print(line, markup=False)
-        trials = open_study(folder).trials
-        if not any(_ended_well(trial.state) for trial in trials):
-            fail_with(
-                GenreError(
-                    f"no trial of the study in {folder} ended with a validation accuracy; see run.log in the folders "
-                    "of its trials, then give the same command again"
-                )
-            )
-        return runs
-
-
-def write_study(folder: Path) -> list[str]:
-    """Write ``trials.csv``, ``best.yaml`` and the pictures of the study in a folder, and return what to say of it."""
-    from omegaconf import OmegaConf
-
-    from genre.evaluation.files import write_csv
-
-    study = open_study(folder)
-    trials = study.trials
-    names = sorted({name for trial in trials for name in trial.params})
-    head = ["trial", "state", "val_track_accuracy", "epochs", "seconds", *names]
-    write_csv(folder / "trials.csv", [head, *(_row(trial, names) for trial in trials)])
-    found = Counter(trial.state.name for trial in trials)
-    counts = ", ".join(f"{found[state]} {text}" for state, text in STATES.items() if found[state])
-    said = [f"study: {counted(len(trials), 'trial')}, {counts}"]
-    if found["COMPLETE"]:
-        best = study.best_trial
-        facts = {"trial": best.number, "val_track_accuracy": best.value, "settings": dict(best.params)}
-        OmegaConf.save(OmegaConf.create(facts), folder / "best.yaml")
-        chosen = " ".join(f"{name}={value}" for name, value in best.params.items())
-        said.append(f"best on validation: trial {best.number}, track accuracy {best.value:.3f}: {chosen}")
-    files = [str(folder / "trials.csv"), *write_pictures(study, folder)]
-    return [*said, f"written to {', '.join(files)}"]
-
-
-def _row(trial: FrozenTrial, names: Sequence[str]) -> list[object]:
-    value = f"{trial.value:.6f}" if trial.value is not None else ""
-    seconds = f"{trial.duration.total_seconds():.1f}" if trial.duration is not None else ""
-    epochs = max(trial.intermediate_values, default="")
-    params = [trial.params.get(name, "") for name in names]
-    return [trial.number, trial.state.name.lower(), value, epochs, seconds, *params]
-
-
-def write_pictures(study: Study, folder: Path) -> list[str]:
-    """Write ``parallel_coordinate.png`` and ``importance.png`` if trials differ, and return the names of those written.
-
-    The importance of a setting is how much of the differences between complete trials it explains (functional ANOVA).
-    """
-    import matplotlib
-
-    matplotlib.use("agg")  # Optuna draws by way of pyplot, which would open windows
-    import matplotlib.pyplot as plt
-    from optuna.trial import TrialState
-    from optuna.visualization import matplotlib as pictures
-
-    from genre.evaluation.canvas import save_png
-
-    if len({trial.value for trial in study.get_trials(states=(TrialState.COMPLETE,))}) < 2:  # nothing to compare
-        return []
-    written = []
-    for name, draw, width in (
-        ("parallel_coordinate.png", pictures.plot_parallel_coordinate, 14),
-        ("importance.png", pictures.plot_param_importances, 8),
-    ):
-        with warnings.catch_warnings(), suppress(RuntimeError, ValueError):  # such as no variance in few trials
-            warnings.simplefilter("ignore")  # that these pictures are experimental
-            figure = draw(study, target_name="validation track accuracy").figure
-            figure.set_size_inches(width, 6)
-            figure.set_layout_engine("tight")
-            save_png(figure, folder / name)
-            written.append(name)
-        plt.close("all")
-    return written

@@ -15,11 +15,11 @@ from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from genre.commands.arguments import override_name
+from genre.evaluation.failed import FAILURE_FILE, FailedRun, failed_run, failure_files
 from genre.evaluation.files import file_name
 
 if TYPE_CHECKING:
     from genre.errors import GenreError
-    from genre.evaluation.leaderboard import FailedRun
     from genre.evaluation.report import RunReport
 
 NOT_SHAPING = (
@@ -129,7 +129,6 @@ class SweepReport(Callback):
     def report(self, folder: Path, failed: Sequence[FailedRun]) -> list[RunReport]:
         """Write and show the table of all runs below ``folder``, and return those that did not fail."""
         from genre.commands.console import console
-        from genre.commands.entry import FAILURE_FILE
         from genre.evaluation.leaderboard import compare_standings, leaderboard, read_runs, write_leaderboard
         from genre.evaluation.leaderboard_tables import markdown
         from genre.evaluation.leakage import write_protocol_pictures
@@ -157,13 +156,6 @@ def _how_to_go_on(config: DictConfig) -> str:
     return f"interrupted: the same command with {settings} resume=true goes on and repeats no finished epoch"
 
 
-def failed_run(folder: Path, file: Path) -> FailedRun:
-    """Return the job of a multirun that left a file saying why it failed."""
-    from genre.evaluation.leaderboard import FailedRun
-
-    return FailedRun(file.parent.relative_to(folder).as_posix(), file.read_text(encoding="utf-8").strip())
-
-
 def _failed_jobs(new: Sequence[FailedRun], folder: Path | None = None, n_runs: int = 0) -> GenreError:
     """Return the error that says how many jobs failed, and of how many where a table of all is in ``folder``."""
     from genre.errors import GenreError, counted
@@ -176,9 +168,7 @@ def _failed_jobs(new: Sequence[FailedRun], folder: Path | None = None, n_runs: i
 
 def _failures_below(folder: Path) -> dict[Path, int]:
     """Return the files that say why a job failed, sorted, and when each was written, in nanoseconds."""
-    from genre.commands.entry import FAILURE_FILE
-
-    return {file: file.stat().st_mtime_ns for file in sorted(folder.rglob(FAILURE_FILE))}
+    return {file: file.stat().st_mtime_ns for file in failure_files(folder)}
 
 
 def swept_settings(config: DictConfig) -> list[str]:

@@ -44,7 +44,7 @@ from genre.commands.lineage import (
     known_tracks,
 )
 from genre.commands.page import before_page, write_run_page
-from genre.commands.resuming import BEST, LAST, clear_for_training, own_checkpoint
+from genre.commands.resuming import clear_for_training, own_checkpoint
 from genre.commands.runs import (
     alone_in,
     check_seed,
@@ -66,7 +66,7 @@ from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, summary, write_run
 from genre.inference.memory import keep_freed_memory, return_freed_memory
 from genre.models.base import GenreModule
-from genre.models.registry import file_of_run, load_model, read_checkpoint
+from genre.models.registry import BEST, LAST, file_of_run, load_model, read_checkpoint
 
 MODES = ("fit", "test")
 

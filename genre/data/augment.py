@@ -6,14 +6,13 @@ happens, for every batch. The features are those of the unchanged clip; only mix
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from torch.nn import functional
 from torchaudio.functional import mask_along_axis_iid
 
+from genre.checks import checked_range, is_number, is_whole
 from genre.data.batches import Batch
 from genre.errors import ConfigError
 
@@ -101,13 +100,15 @@ class Augment:
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "noise_snr_db", _checked_range(self.noise_snr_db))
+        object.__setattr__(
+            self, "noise_snr_db", checked_range("augment.noise_snr_db", self.noise_snr_db, *WIDEST_SNR_DB)
+        )
         for field in fields(self):
             value = getattr(self, field.name)
             if field.name == "noise_snr_db":
                 continue
             whole = field.type == "int"
-            if isinstance(value, bool) or not isinstance(value, int if whole else int | float) or not value >= 0:
+            if not (is_whole(value, 0) if whole else is_number(value, 0)):
                 kind = "a whole number" if whole else "a number"
                 raise ConfigError(f"augment.{field.name}={value} is out of range; give {kind} from 0 on, 0 for none")
         if self.stretch >= 1:
@@ -275,18 +276,6 @@ def _smooth_curves(n: int, bins: int, like: torch.Tensor) -> torch.Tensor:
 def _between(limits: tuple[float, float], n: int, like: torch.Tensor) -> torch.Tensor:
     """Return n numbers between two limits of the type and on the device of another tensor."""
     return limits[0] + (limits[1] - limits[0]) * torch.rand(n, dtype=like.dtype, device=like.device)
-
-
-def _checked_range(value: Any) -> tuple[float, float]:
-    lowest, highest = WIDEST_SNR_DB
-    bounds = tuple(value) if isinstance(value, Sequence) and not isinstance(value, str) else ()
-    numbers = all(isinstance(bound, int | float) and not isinstance(bound, bool) for bound in bounds)
-    if len(bounds) != 2 or not numbers or not lowest <= bounds[0] <= bounds[1] <= highest:
-        raise ConfigError(
-            f"augment.noise_snr_db={list(bounds) or value} is not a range; give [lowest,highest] between {lowest:g} "
-            f"and {highest:g}"
-        )
-    return float(bounds[0]), float(bounds[1])
 
 
 def _around_zero(n: int, like: torch.Tensor) -> torch.Tensor:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from genre.checks import check_number
 from genre.data.protocols.table import TrackTable
-from genre.errors import ConfigError
 
 
-def check_artist_balance(balance: object) -> float:
+def check_artist_balance(balance: float) -> float:
     """Return a balance.
 
     Raises
@@ -17,8 +17,7 @@ def check_artist_balance(balance: object) -> float:
     ConfigError
         If it is not between 0 and 1.
     """
-    if isinstance(balance, bool) or not isinstance(balance, int | float) or not 0 <= balance <= 1:
-        raise ConfigError(f"data.artist_balance={balance} is out of range; choose between 0 and 1")
+    check_number("data.artist_balance", balance, 0, 1)
     return float(balance)
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genre.audio.health import SILENCE_AMPLITUDE
+from genre.checks import is_number, is_whole
 from genre.errors import ConfigError, near_names
 
 SHORT_RULES = ("pad", "repeat", "drop")
@@ -47,21 +48,19 @@ class ClipSpec:
     sample_rate: int = 22050
 
     def __post_init__(self) -> None:
-        if not _is_number(self.clip_sec) or not SHORTEST_SEC <= self.clip_sec <= LONGEST_SEC:
+        if not is_number(self.clip_sec, SHORTEST_SEC, LONGEST_SEC):
             raise ConfigError(
                 f"data.clip_sec={self.clip_sec} is not a usable clip length; choose between {SHORTEST_SEC:g} and "
                 f"{LONGEST_SEC:g} seconds, 3 is usual"
             )
-        if self.hop_sec is not None and not (
-            _is_number(self.hop_sec) and SHORTEST_HOP_SEC <= self.hop_sec <= LONGEST_SEC
-        ):
+        if self.hop_sec is not None and not is_number(self.hop_sec, SHORTEST_HOP_SEC, LONGEST_SEC):
             raise ConfigError(
                 f"data.hop_sec={self.hop_sec} is not a usable distance between clips; choose between "
                 f"{SHORTEST_HOP_SEC:g} and {LONGEST_SEC:g} seconds, or null for clips end to end"
             )
         if self.short not in SHORT_RULES:
             raise ConfigError(f"data.short={self.short} is unknown; {near_names(str(self.short), SHORT_RULES)}")
-        if type(self.sample_rate) is not int or not LOWEST_RATE <= self.sample_rate <= HIGHEST_RATE:
+        if not is_whole(self.sample_rate, LOWEST_RATE, HIGHEST_RATE):
             raise ConfigError(
                 f"data.sample_rate={self.sample_rate} is not a usable rate; choose between {LOWEST_RATE} and "
                 f"{HIGHEST_RATE} Hz, 22050 is usual"
@@ -133,7 +132,3 @@ def with_sound(clips: NDArray[np.float32]) -> NDArray[np.bool_]:
     for number, clip in enumerate(clips):
         heard[number] = (clip.max() - clip.min()) / 2 >= SILENCE_AMPLITUDE
     return heard
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+
+from genre.plain import plain_text
 
 _READING = ("audio/decode.py", "audio/health.py", "data/clips.py")
 _OWN = {"spectrogram": "features/spectrogram.py", "features": "features/handcrafted.py"}
 _JOINING = ("data/preparation.py", "features/extract.py")  # they import the code of both arrays, so they count alone
 _DAMAGING = ("audio/damage.py", "data/damaged.py")
-_WORDS = "errors.py"  # shapes sentences only
+_WORDS = ("errors.py", "checks.py")  # shape sentences only
 
 HASH_HEX = 32
 """Hexadecimal digits (128 bits) kept of every hash."""
@@ -26,16 +27,7 @@ def digest(value: Any) -> str:
 
     Equal numbers have equal hashes: 3 is 3.0.
     """
-    text = json.dumps(_canonical(value), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:HASH_HEX]
-
-
-def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name): _canonical(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_canonical(item) for item in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value
+    return hashlib.sha256(plain_text(value).encode()).hexdigest()[:HASH_HEX]
 
 
 @functools.cache
@@ -66,7 +58,7 @@ def _fingerprint(package: Path, roots: Sequence[str], module: Callable[[Path], _
     pending = [package / root for root in roots]
     while pending:
         file = pending.pop()
-        if file not in logic and file != package / _WORDS:
+        if file not in logic and file.relative_to(package).as_posix() not in _WORDS:
             logic[file] = module(file).logic
             pending += module(file).imports
     return digest({file.relative_to(package).as_posix(): text for file, text in logic.items()})

@@ -17,18 +17,13 @@ TRACKS_PER_GENRE = 100
 LAYOUTS = ("genres_original", "genres", "Data/genres_original", "")
 """Where the ten genre folders may lie below the root; the last is the root itself."""
 
-KNOWN_BAD = {
-    "jazz.00054": "known to be damaged in the Kaggle copy of GTZAN, where it is left out; the .au archive has it whole"
-}
-"""Tracks that cannot be used in a widespread copy, and what is known about them, by :func:`track_key`."""
-
 _HOW_TO_LAY_OUT = (
     f"set data.root to the folder of GTZAN that has the ten genre folders in it ({GENRES[0]}, ..., {GENRES[-1]}), "
     f"directly or below {LAYOUTS[0]}, {LAYOUTS[1]} or {LAYOUTS[2]}"
 )
 
 
-def gtzan_catalogue(root: str | os.PathLike[str], *, name: str = "gtzan") -> Catalogue:
+def gtzan_catalogue(root: str | os.PathLike[str]) -> Catalogue:
     """Read the catalogue of GTZAN: from its ``tracks.csv`` if there is one, else from whichever layout is found.
 
     The labels are always the ten genres, in alphabetical order. An unexpected number of tracks is a notice.
@@ -39,7 +34,7 @@ def gtzan_catalogue(root: str | os.PathLike[str], *, name: str = "gtzan") -> Cat
         When the folder is missing, is not GTZAN, or lacks a genre.
     """
     folder = _layout(root)
-    found = catalogue(folder, name=name, labels=GENRES)
+    found = catalogue(folder, name="gtzan", labels=GENRES)
     count = Counter(track.label for track in found.tracks)
     _check_complete(folder, [genre for genre in GENRES if not count[genre]])
     return dataclasses.replace(found, notices=(*found.notices, *_unexpected(found, count)))

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from genre.errors import DataError
 from genre.evaluation.metrics import N_BOOTSTRAP, Difference
 from genre.evaluation.predictions import Predictions, track_level
-from genre.evaluation.resampling import Units
+from genre.evaluation.resampling import DECIMALS, Units
 
 NOISE = 0.05
 """A corrected p value below this is a difference beyond noise."""
@@ -40,8 +40,6 @@ MOST_RESAMPLES = 500_000
 """No pair gets more. From 12,500 pairs (159 models) on, not even the smallest p value is beyond noise then."""
 
 _DRAWN_AT_ONCE = 2_000_000
-_DECIMALS = 12
-"""Differences are rounded so that two equal columns differ by exactly 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +204,7 @@ def _compare_pairs(
     drawn = np.hstack(list(_resampled_means(columns[:, used], units, resamples, seed)))
     for a, b in pairs:
         gain = columns[:, a] - columns[:, b]
-        samples = np.round(drawn[at[a]] - drawn[at[b]], _DECIMALS)
+        samples = np.round(drawn[at[a]] - drawn[at[b]], DECIMALS)
         low, high = np.percentile(samples, [2.5, 97.5])
         beyond = min(int(np.count_nonzero(samples <= 0)), int(np.count_nonzero(samples >= 0)))
         yield Comparison(
@@ -215,7 +213,7 @@ def _compare_pairs(
             accuracy_a=float(columns[:, a].mean()),
             accuracy_b=float(columns[:, b].mean()),
             difference=Difference(
-                float(np.round(gain.mean(), _DECIMALS)), (float(low), float(high)), len(gain), units.over
+                float(np.round(gain.mean(), DECIMALS)), (float(low), float(high)), len(gain), units.over
             ),
             p=_p_value(beyond, resamples, units.totals(gain)),
             p_holm=1.0,
@@ -237,7 +235,7 @@ def _refined(
     for drawn in _resampled_means(columns[:, used], units, most, seed):
         for a, b in doubtful:
             ahead, behind = (a, b) if signs[a, b] > 0 else (b, a)
-            beyond[a, b] += int(np.count_nonzero(drawn[at[ahead]] - drawn[at[behind]] <= 10.0**-_DECIMALS))
+            beyond[a, b] += int(np.count_nonzero(drawn[at[ahead]] - drawn[at[behind]] <= 10.0**-DECIMALS))
     for one in found:
         pair = one.a, one.b
         gain = units.totals(columns[:, one.a] - columns[:, one.b])
@@ -261,7 +259,7 @@ def _p_value(beyond: int, resamples: int, gain: NDArray[np.float64]) -> float:
     It is never below what a sign test of the units that differ could reach, 2 / 2^n: the bootstrap sees no noise at
     all where the few tracks or artists that differ all differ in the same direction.
     """
-    n_differing = int(np.count_nonzero(np.round(gain, _DECIMALS)))
+    n_differing = int(np.count_nonzero(np.round(gain, DECIMALS)))
     reachable = math.ldexp(2.0, -min(n_differing, 60))
     return min(1.0, max(_share(beyond, resamples), reachable))
 

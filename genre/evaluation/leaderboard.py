@@ -22,15 +22,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from genre.errors import DataError, GenreError, OneSentenceParser
+from genre.errors import DataError, OneSentenceParser
 from genre.evaluation.comparison import Comparison, TrackScores, compare, track_scores
+from genre.evaluation.failed import FailedRun
 from genre.evaluation.files import write_csv, write_text
 from genre.evaluation.intervals import Estimate, Interval, artists_of, estimate
 from genre.evaluation.leaderboard_tables import difference_rows, leaderboard_rows, markdown
 from genre.evaluation.metrics import Metrics
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import METRICS_FILE, PREDICTIONS_FILES, RunReport, read_run
-from genre.evaluation.variants import TRACKS, differing, setting_key
+from genre.evaluation.variants import TRACKS, differing
+from genre.plain import plain_text
 from genre.terminal import run_tool
 
 __all__ = ["markdown"]
@@ -42,22 +44,6 @@ class FoundRuns:
 
     runs: tuple[RunReport, ...]
     notices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FailedRun:
-    """A run that came to nothing.
-
-    Parameters
-    ----------
-    name
-        Of the run.
-    fault
-        The sentence that says why.
-    """
-
-    name: str
-    fault: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +236,7 @@ def leaderboard(runs: Iterable[RunReport]) -> tuple[Standing, ...]:
     for run in runs:
         info = run.info
         variants = models.setdefault((info.leaky, info.dataset, info.protocol, info.model), {})
-        variants.setdefault(setting_key(run.settings), []).append(run)
+        variants.setdefault(plain_text(run.settings), []).append(run)
     standings = [
         Standing(
             dataset=dataset,
@@ -292,7 +278,7 @@ def _variants(groups: Sequence[Sequence[RunReport]]) -> list[_Names]:
         return ", ".join(f"{short[name]}={_as_typed(one[name])}" for name in which if name in one)
 
     def unusual(one: Mapping[str, Any]) -> list[str]:
-        return [name for name in short if name not in usual or setting_key(one[name]) != setting_key(usual[name])]
+        return [name for name in short if name not in usual or plain_text(one[name]) != plain_text(usual[name])]
 
     return [
         _Names(told(one, short), told(one, unusual(one)), told(usual, usual))
@@ -310,10 +296,10 @@ def _as_typed(value: object) -> object:
 def _usual(name: str, known: Sequence[Mapping[str, Any]]) -> list[object]:
     """Return the value of a setting, alone in a list, that more than half of some runs have, if all have one."""
     values = [one[name] for one in known if name in one]
-    key, count = Counter(map(setting_key, values)).most_common(1)[0]
+    key, count = Counter(map(plain_text, values)).most_common(1)[0]
     if len(values) < len(known) or 2 * count <= len(known):
         return []
-    return [next(value for value in values if setting_key(value) == key)]
+    return [next(value for value in values if plain_text(value) == key)]
 
 
 def compare_standings(standings: Sequence[Standing]) -> Differences:
@@ -412,27 +398,21 @@ def _write_picture(path: Path, standings: Sequence[Standing], differences: Diffe
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0 done, 1 for what the user must fix."""
+    """Run the command; return its exit status."""
     from genre.evaluation.leakage import write_protocol_pictures
 
-    try:
-        options = _parser().parse_args(arguments)
-        found = read_runs(options.runs)
-        for notice in found.notices:
-            print(notice, file=sys.stderr)
-        if not found.runs:
-            raise DataError(
-                f"there is no readable {METRICS_FILE} below {' '.join(map(str, options.runs))}: train first"
-            )
-        standings = leaderboard(found.runs)
-        differences = compare_standings(standings)
-        for notice in differences.notices:
-            print(notice, file=sys.stderr)
-        files = write_leaderboard(options.out, standings, differences=differences)
-        files += write_protocol_pictures(options.out, standings)
-    except GenreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    options = _parser().parse_args(arguments)
+    found = read_runs(options.runs)
+    for notice in found.notices:
+        print(notice, file=sys.stderr)
+    if not found.runs:
+        raise DataError(f"there is no readable {METRICS_FILE} below {' '.join(map(str, options.runs))}: train first")
+    standings = leaderboard(found.runs)
+    differences = compare_standings(standings)
+    for notice in differences.notices:
+        print(notice, file=sys.stderr)
+    files = write_leaderboard(options.out, standings, differences=differences)
+    files += write_protocol_pictures(options.out, standings)
     print(markdown(standings, differences=differences))
     print(f"written to {', '.join(map(str, files))}", file=sys.stderr)
     return 0

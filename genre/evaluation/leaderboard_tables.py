@@ -11,7 +11,8 @@ from genre.evaluation.metrics import LEAK_WARNING
 from genre.evaluation.resampling import ON_RESAMPLES
 
 if TYPE_CHECKING:
-    from genre.evaluation.leaderboard import Differences, FailedRun, Spread, Standing
+    from genre.evaluation.failed import FailedRun
+    from genre.evaluation.leaderboard import Differences, Spread, Standing
 
 LEADERBOARD_COLUMNS = (
     "dataset",
@@ -59,6 +60,18 @@ DIFFERENCE_COLUMNS = (
     "runs_a",
     "runs_b",
 )
+
+SHOWN_COLUMNS = (
+    "model",
+    "runs",
+    "track accuracy",
+    "95 % interval",
+    "clip accuracy",
+    "macro F1",
+    "val track",
+    "parameters",
+)
+"""Columns of the leaderboard where people read it; before ``chosen`` come the seconds."""
 
 ON_INTERVALS = (
     "± is the standard deviation over runs (seeds, folds). Track accuracy is the mean that its 95 % interval is of:",
@@ -183,18 +196,7 @@ def _csv_row(standing: Standing, differences: Differences | None) -> Sequence[ob
 
 def _table(standings: Sequence[Standing], differences: Differences | None) -> Iterator[str]:
     """Return the lines of a Markdown table with its columns in line."""
-    head = (
-        "model",
-        "runs",
-        "track accuracy",
-        "95 % interval",
-        "clip accuracy",
-        "macro F1",
-        "val track",
-        "parameters",
-        "s",
-    )
-    rows = [head, *map(_cells, standings)]
+    rows = [(*SHOWN_COLUMNS, "s"), *(tuple(map(_cell, cells(standing))) for standing in standings)]
     if differences is not None and any(map(differences.is_best, standings)):
         verdicts = ["beside the best", *(_verdict(standing, differences) for standing in standings)]
         rows = [(*row[:4], text, *row[4:]) for row, text in zip(rows, verdicts, strict=True)]
@@ -211,11 +213,8 @@ def _aligned(rows: Sequence[Sequence[str]], *, right: bool) -> Iterator[str]:
     rule = ["-" * widths[0], *("-" * (width - 1) + end for width in widths[1:])]
     for row in (rows[0], rule, *rows[1:]):
         others = zip(row[1:], widths[1:], strict=True)
-        cells = [
-            row[0].ljust(widths[0]),
-            *(text.rjust(width) if right else text.ljust(width) for text, width in others),
-        ]
-        yield f"| {' | '.join(cells)} |"
+        texts = (text.rjust(width) if right else text.ljust(width) for text, width in others)
+        yield f"| {' | '.join([row[0].ljust(widths[0]), *texts])} |"
 
 
 def _cell(text: str) -> str:
@@ -223,7 +222,9 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def _cells(standing: Standing) -> tuple[str, ...]:
+def cells(standing: Standing) -> tuple[str, ...]:
+    """Return the texts under :data:`SHOWN_COLUMNS`, and the mean of the seconds."""
+
     def text(spread: Spread | None) -> str:
         if spread is None:
             return "-"
@@ -231,7 +232,7 @@ def _cells(standing: Standing) -> tuple[str, ...]:
 
     interval = standing.interval
     return (
-        _cell(standing.name),
+        standing.name,
         str(len(standing.runs)),
         text(standing.track_accuracy),
         f"{interval[0]:.3f} to {interval[1]:.3f} ({interval[2]})" if interval else "-",

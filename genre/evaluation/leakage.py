@@ -40,11 +40,12 @@ def write_protocol_pictures(folder: Path, standings: Sequence[Standing]) -> list
     names = file_names(("protocols", *key) for key in drawn)
     paths = []
     for ((model, dataset), protocols), name in zip(drawn.items(), names, strict=True):
-        from genre.evaluation.plots import leakage_bars_png
+        from genre.evaluation.canvas import save_png
+        from genre.evaluation.plots import leakage_bars_figure
 
         bars = sorted(map(_bar, protocols), key=lambda bar: (not bar.leaky, -bar.accuracy))
         path = folder / f"{name}.png"
-        leakage_bars_png(path, bars, dataset=dataset, subject=f"Track accuracy of {model} by protocol")
+        save_png(leakage_bars_figure(bars, dataset=dataset, subject=f"Track accuracy of {model} by protocol"), path)
         paths.append(path)
     return sorted(paths)
 

@@ -11,7 +11,6 @@ Efron, B., Tibshirani, R. (1993), "An Introduction to the Bootstrap", chapter 13
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from genre.checks import is_number
 from genre.errors import DataError
 from genre.evaluation.calibration import reliability
 from genre.evaluation.predictions import Predictions, track_level
@@ -227,60 +227,6 @@ def class_scores(predictions: Predictions) -> tuple[ClassScores, ...]:
     )
 
 
-def paired_bootstrap(
-    a: Predictions,
-    b: Predictions,
-    *,
-    artist: Mapping[str, str] | None = None,
-    n_bootstrap: int = N_BOOTSTRAP,
-    seed: int = 0,
-) -> Difference:
-    """Compare the track accuracy of two models on the same tracks, resampling tracks and keeping the pairs together.
-
-    Parameters
-    ----------
-    a, b
-        Clip tables over the same tracks with the same labels; their clips, and the order of their classes, may differ.
-    artist
-        Track -> artist, as far as known: whole artists are resampled then.
-    n_bootstrap
-        Number of resamples.
-    seed
-        Seed of the resamples.
-
-    Returns
-    -------
-    Difference
-        Accuracy of ``a`` minus accuracy of ``b``, with its interval.
-
-    Raises
-    ------
-    DataError
-        When there are no tracks, or the tables are not of the same tracks and labels.
-    """
-    tracks_a, tracks_b = track_level(a), track_level(b)
-    if tracks_a.track != tracks_b.track:
-        odd = sorted(set(tracks_a.track) ^ set(tracks_b.track))
-        raise DataError(
-            f"the two models were tried on different tracks ({len(odd)} are in one table only, such as {odd[0]!r}): "
-            "compare runs of the same data, protocol and seed"
-        )
-    if not tracks_a.track:
-        raise DataError("there are no tracks to compare: both prediction tables are empty")
-    for track, of_a, of_b in zip(tracks_a.track, tracks_a.label.tolist(), tracks_b.label.tolist(), strict=True):
-        if a.labels[of_a] != b.labels[of_b]:
-            names = f"{a.labels[of_a]} in one table and {b.labels[of_b]} in the other"
-            raise DataError(f"track {track!r} is {names}: compare runs of the same data")
-    gain = tracks_a.correct.astype(np.float64) - tracks_b.correct
-    units = Units.of(tracks_a.track, artist or {})
-    return Difference(
-        difference=float(gain.mean()),
-        ci95=interval_of_mean(gain, units, n_bootstrap=n_bootstrap, seed=seed),
-        n_tracks=len(tracks_a),
-        over=units.over,
-    )
-
-
 def interval_of_accuracy(
     right: NDArray[np.float64], units: Units, *, n_bootstrap: int = N_BOOTSTRAP, seed: int = 0
 ) -> tuple[float, float]:
@@ -327,6 +273,6 @@ def interval_of_mean(
 
 def _number(values: Mapping[str, Any], key: str) -> float:
     value = values.get(key)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         raise DataError(f"{key} is not a number")
     return value

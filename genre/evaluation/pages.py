@@ -12,11 +12,12 @@ import numpy as np
 
 from genre.errors import DataError, counted
 from genre.evaluation import html
+from genre.evaluation.failed import FAILURE_FILE, FailedRun, failed_run, failure_files
 from genre.evaluation.files import write_text
 from genre.evaluation.hardest import HardClip, read_hardest
-from genre.evaluation.leaderboard import FailedRun, Spread, Standing, leaderboard, read_runs
-from genre.evaluation.leaderboard_tables import ON_INTERVALS
-from genre.evaluation.metrics import LEAK_WARNING, Metrics, class_scores, confusion_matrix
+from genre.evaluation.leaderboard import Standing, leaderboard, read_runs
+from genre.evaluation.leaderboard_tables import ON_INTERVALS, SHOWN_COLUMNS, cells
+from genre.evaluation.metrics import LEAK_WARNING, class_scores, confusion_matrix
 from genre.evaluation.predictions import Predictions, track_level
 from genre.evaluation.report import METRICS_FILE, PREDICTIONS_FILES, RunReport, duration, read_run
 from genre.evaluation.resampling import ON_RESAMPLES
@@ -24,7 +25,6 @@ from genre.evaluation.resampling import ON_RESAMPLES
 PAGE_FILE = "report.html"
 COMMAND_FILE = "command.txt"
 CONFIG_FILE = "config.yaml"
-FAILURE_FILE = "failed.txt"
 
 MOST_RUNS = 60
 """Runs of a sweep whose figures are shown one by one."""
@@ -65,7 +65,7 @@ def write_page(folder: Path) -> Path:
     if (folder / METRICS_FILE).is_file():
         page = run_page(read_run(folder / METRICS_FILE))
     else:
-        failed = failed_runs(folder)
+        failed = [failed_run(folder, file) for file in failure_files(folder)]
         runs = [run for run in read_runs([folder]).runs if not (run.folder / FAILURE_FILE).is_file()]
         if not runs and not failed:
             raise DataError(f"there is no {METRICS_FILE} in {folder} or below it: name the folder of a run or a sweep")
@@ -114,8 +114,17 @@ def sweep_page(folder: Path, runs: Sequence[RunReport], failed: Sequence[FailedR
 
 def best_run(runs: Sequence[RunReport]) -> RunReport | None:
     """Return the run that was best on validation, of honest protocols if there are any; None if there is no run."""
-    honest = [run for run in runs if not run.info.leaky] or list(runs)
-    return max(honest, key=lambda run: run.val.track_accuracy if run.val else -1.0, default=None)
+    return max(honest_runs(runs), key=val_accuracy, default=None)
+
+
+def honest_runs(runs: Sequence[RunReport]) -> list[RunReport]:
+    """Return the runs under protocols that do not leak, or all if there are none."""
+    return [run for run in runs if not run.info.leaky] or list(runs)
+
+
+def val_accuracy(run: RunReport) -> float:
+    """Return the track accuracy of a run on validation; -1 without a validation side."""
+    return run.val.track_accuracy if run.val else -1.0
 
 
 def leak_banner(runs: Sequence[RunReport]) -> str:
@@ -258,47 +267,16 @@ def settings(folder: Path) -> list[str]:
 def leaderboard_tables(standings: Sequence[Standing]) -> list[str]:
     """Return one table for each data set and protocol, the leaked ones last."""
     parts = []
-    for (leaky, dataset, protocol), members in itertools.groupby(
-        standings, key=lambda standing: (standing.leaky, standing.dataset, standing.protocol)
-    ):
+    for (leaky, dataset, protocol), members in itertools.groupby(standings, key=lambda standing: standing.table):
         caption = f"{dataset}, protocol {protocol}{' (LEAKED: do not compare with other tables)' if leaky else ''}"
         parts.append(_standings(caption, list(members)))
     return [*parts, html.paragraph(" ".join(ON_INTERVALS), "faint")] if parts else []
 
 
 def _standings(caption: str, standings: Sequence[Standing]) -> str:
-    head = ["model", "runs", "track accuracy", "95 % interval", "clip accuracy", "macro F1", "val track", "parameters"]
-    head += ["seconds", *(["chosen"] if any(standing.chosen for standing in standings) else [])]
-
-    def row(standing: Standing) -> list[str]:
-        interval = standing.interval
-        size = sorted({run.info.parameters for run in standing.runs})
-        cells = [
-            html.text(standing.name),
-            str(len(standing.runs)),
-            _spread(standing.track_accuracy),
-            f"{interval.low:.3f} to {interval.high:.3f} ({interval.over})" if interval else "-",
-            _spread(standing.test(lambda metrics: metrics.clip_accuracy)),
-            _spread(standing.test(_macro_f1)),
-            _spread(standing.val(lambda metrics: metrics.track_accuracy)),
-            f"{size[0]:,}" if len(size) == 1 else f"{size[0]:,} to {size[-1]:,}",
-            f"{np.mean([run.info.train_seconds for run in standing.runs]):.0f}",
-            html.text(standing.chosen),
-        ]
-        return cells[: len(head)]
-
-    return html.table(caption, head, map(row, standings), texts=(9,))
-
-
-def failed_runs(folder: Path) -> list[FailedRun]:
-    """Return the runs of a sweep that came to nothing, as their folders say, sorted by name."""
-    files = sorted(folder.rglob(FAILURE_FILE))
-    return [
-        FailedRun(
-            file.parent.relative_to(folder).as_posix(), file.read_text(encoding="utf-8", errors="replace").strip()
-        )
-        for file in files
-    ]
+    head = [*SHOWN_COLUMNS, "seconds", *(["chosen"] if any(standing.chosen for standing in standings) else [])]
+    rows = [[html.text(cell) for cell in (*cells(standing), standing.chosen)] for standing in standings]
+    return html.table(caption, head, (row[: len(head)] for row in rows), texts=(9,))
 
 
 def failures(failed: Sequence[FailedRun]) -> str:
@@ -359,16 +337,6 @@ def _name(run: RunReport, folder: Path) -> str:
     """Return what a run is called within a folder."""
     own, above = run.folder.resolve(), folder.resolve()
     return own.relative_to(above).as_posix() if own.is_relative_to(above) else own.name
-
-
-def _macro_f1(metrics: Metrics) -> float:
-    return metrics.macro_f1
-
-
-def _spread(spread: Spread | None) -> str:
-    if spread is None:
-        return "-"
-    return f"{spread.mean:.3f}" + (f" ± {spread.sd:.3f}" if spread.sd is not None else "")
 
 
 def _predictions(run: RunReport) -> tuple[Predictions | None, str]:

@@ -1,7 +1,7 @@
 """Pictures of an evaluation.
 
-Every picture comes twice: ``*_figure`` returns a matplotlib :class:`~matplotlib.figure.Figure` (TensorBoard takes it
-as it is), and ``*_png`` writes it to a file, atomically. No pyplot and no global state, so threads may draw at once.
+Each ``*_figure`` returns a matplotlib :class:`~matplotlib.figure.Figure`: TensorBoard takes it as it is, and
+:func:`genre.evaluation.canvas.save_png` writes it to a file. No pyplot, no global state, so threads may draw at once.
 Each picture names its data set and protocol, and a leaked protocol stands over it in red.
 """
 
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import matplotlib
 import numpy as np
@@ -32,7 +31,6 @@ from genre.evaluation.canvas import (
     class_name,
     plain,
     quiet,
-    save_png,
 )
 from genre.evaluation.metrics import ClassScores
 
@@ -297,9 +295,7 @@ def reliability_figure(curve: Reliability, heading: Heading) -> Figure:
     return figure
 
 
-def leakage_bars_figure(
-    rows: Sequence[Bar], *, dataset: str, subject: str = "Test accuracy by protocol", chance: float | None = None
-) -> Figure:
+def leakage_bars_figure(rows: Sequence[Bar], *, dataset: str, subject: str = "Test accuracy by protocol") -> Figure:
     """Draw one bar a protocol with its 95 % interval; the leaked ones are hatched, red and say so.
 
     Parameters
@@ -310,8 +306,6 @@ def leakage_bars_figure(
         Stands in the heading.
     subject
         What the figures are (``"Track accuracy of mini_vgg by protocol"``).
-    chance
-        Drawn as a line: accuracy of guessing.
     """
     names = [plain(row.name, 34) + ("\nLEAKED" if row.leaky else "") for row in rows]
     width = 6.6 + 0.085 * max((len(line) for name in names for line in name.split("\n")), default=0)
@@ -327,18 +321,6 @@ def leakage_bars_figure(
     axes.set_yticks(range(len(rows)), names, fontsize=10)
     for label, row in zip(axes.get_yticklabels(), rows, strict=True):
         label.set_color(WARNING if row.leaky else INK)
-    if chance is not None:
-        axes.axvline(chance, color=FAINT, linestyle="--", linewidth=1.2)
-        axes.annotate(
-            "chance",
-            (chance, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 2),
-            textcoords="offset points",
-            ha="center",
-            fontsize=9,
-            color=FAINT,
-        )
     axes.set_xlim(0, 1)
     axes.set_ylim(len(rows) - 0.45, -0.55)
     axes.set_xlabel("accuracy, with 95 % interval", fontsize=10)
@@ -346,37 +328,3 @@ def leakage_bars_figure(
     axes.grid(axis="x", color="#e6e6e6", linewidth=0.8)
     quiet(axes)
     return figure
-
-
-def confusion_matrix_png(
-    path: Path, matrices: Mapping[str, NDArray[np.int64]], labels: Sequence[str], heading: Heading
-) -> None:
-    """Write :func:`confusion_matrix_figure` to ``path``."""
-    save_png(confusion_matrix_figure(matrices, labels, heading), path)
-
-
-def curves_png(path: Path, history: History, heading: Heading, *, best_epoch: float | None = None) -> None:
-    """Write :func:`curves_figure` to ``path``."""
-    save_png(curves_figure(history, heading, best_epoch=best_epoch), path)
-
-
-def per_class_png(path: Path, levels: Mapping[str, Sequence[ClassScores]], heading: Heading) -> None:
-    """Write :func:`per_class_figure` to ``path``."""
-    save_png(per_class_figure(levels, heading), path)
-
-
-def reliability_png(path: Path, curve: Reliability, heading: Heading) -> None:
-    """Write :func:`reliability_figure` to ``path``."""
-    save_png(reliability_figure(curve, heading), path)
-
-
-def leakage_bars_png(
-    path: Path,
-    rows: Sequence[Bar],
-    *,
-    dataset: str,
-    subject: str = "Test accuracy by protocol",
-    chance: float | None = None,
-) -> None:
-    """Write :func:`leakage_bars_figure` to ``path``."""
-    save_png(leakage_bars_figure(rows, dataset=dataset, subject=subject, chance=chance), path)

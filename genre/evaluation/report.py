@@ -11,13 +11,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from genre.errors import DataError, GenreError, OneSentenceParser
+from genre.errors import DataError, OneSentenceParser
 from genre.evaluation.calibration import reliability
 from genre.evaluation.files import write_csv, write_text
 from genre.evaluation.metrics import LEAK_WARNING, N_BOOTSTRAP, Metrics, class_scores, confusion_matrix, evaluate
@@ -290,6 +289,7 @@ def _write_pictures(
     report: RunReport, sides: Mapping[str, Predictions], history: History | None, best_epoch: float | None
 ) -> None:
     from genre.evaluation import plots
+    from genre.evaluation.canvas import save_png
 
     side = "test" if "test" in sides else "val"
     clips = sides[side]
@@ -297,12 +297,14 @@ def _write_pictures(
     above = heading(report.info, side)
     folder = report.folder
     matrices = {title: confusion_matrix(table) for title, table in levels.items()}
-    plots.confusion_matrix_png(folder / "confusion_matrix.png", matrices, clips.labels, above)
+    save_png(plots.confusion_matrix_figure(matrices, clips.labels, above), folder / "confusion_matrix.png")
     scores = {title: class_scores(table) for title, table in levels.items()}
-    plots.per_class_png(folder / "per_class.png", scores, above)
-    plots.reliability_png(folder / "reliability.png", reliability(clips.confidence, clips.correct), above)
+    save_png(plots.per_class_figure(scores, above), folder / "per_class.png")
+    curve = reliability(clips.confidence, clips.correct)
+    save_png(plots.reliability_figure(curve, above), folder / "reliability.png")
     if history:
-        plots.curves_png(folder / "curves.png", history, heading(report.info, ""), best_epoch=best_epoch)
+        curves = plots.curves_figure(history, heading(report.info, ""), best_epoch=best_epoch)
+        save_png(curves, folder / "curves.png")
 
 
 def _class_rows(sides: Mapping[str, Predictions], info: RunInfo) -> Iterator[Sequence[object]]:
@@ -389,17 +391,13 @@ def duration(seconds: float) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the page of a run or a sweep; return the exit status: 0 done, 1 for what the user must fix."""
+    """Write the page of a run or a sweep; return the exit status."""
     from genre.evaluation.pages import write_page
 
-    try:
-        folder = _parser().parse_args(arguments).folder
-        if not folder.is_dir():
-            raise DataError(f"there is no folder {folder}: name the folder of a run or a sweep")
-        path = write_page(folder)
-    except GenreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    folder = _parser().parse_args(arguments).folder
+    if not folder.is_dir():
+        raise DataError(f"there is no folder {folder}: name the folder of a run or a sweep")
+    path = write_page(folder)
     print(path)
     return 0
 

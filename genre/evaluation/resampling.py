@@ -33,8 +33,9 @@ ON_RESAMPLES = (
 """What stands beside intervals and p values."""
 
 _COLUMNS = ("side", "track", "artist")
-_DECIMALS = 12
-"""Sums are rounded, so that they do not depend on the order of the tracks."""
+
+DECIMALS = 12
+"""Sums are rounded, so that they do not depend on the order of the tracks; differences, so that equal ones are 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ class Units:
         """Return the sum of ``values``, one a track (n_tracks, ...), over each unit (n_units, ...)."""
         sums: NDArray[np.float64] = np.zeros((self.number.max(initial=-1) + 1, *values.shape[1:]))
         np.add.at(sums, self.number, values)
-        return np.asarray(np.round(sums, _DECIMALS))
+        return np.asarray(np.round(sums, DECIMALS))
 
 
 def write_artists(path: Path, sides: Mapping[str, Iterable[str]], artist: Mapping[str, str]) -> None:

@@ -11,7 +11,6 @@ risk of what is covered.
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from genre.errors import ConfigError, DataError, GenreError, OneSentenceParser
+from genre.errors import ConfigError, DataError, OneSentenceParser
 from genre.evaluation.predictions import Predictions, track_level
 from genre.terminal import run_tool
 
@@ -79,27 +78,26 @@ def _margin(predictions: Predictions) -> NDArray[np.float64]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the thresholds for a table, and what they do to its tracks; return the exit status.
 
-    It is 0, or 1 for what the user must fix: arguments, the table, or an accuracy that no thresholds reach.
+    Raises
+    ------
+    GenreError
+        For what the user must fix: arguments, the table, or an accuracy that no thresholds reach.
     """
-    try:
-        given = _parser().parse_args(arguments)
-        if not 0 < given.accuracy <= 1:
-            raise ConfigError(f"--accuracy is a share above 0 and up to 1, such as 0.8, not {given.accuracy:g}")
-        tracks = track_level(Predictions.read_csv(given.table))
-        if not len(tracks):
-            raise DataError(
-                f"{given.table} has no tracks: give the predictions_val.csv of a run that has a validation side"
-            )
-        chosen, everything = choose(tracks, given.accuracy), select(tracks, 0.0, 0.0)
-        print(f"all answers:  {len(tracks)} tracks, accuracy {everything.accuracy:.3f}")
-        if not chosen.accuracy >= given.accuracy:
-            raise DataError(
-                f"none reaches {given.accuracy:g}: the best thresholds have accuracy {chosen.accuracy:.3f} on "
-                f"{100 * chosen.coverage:.0f} % of the tracks ({_settings(chosen)}); ask for less"
-            )
-    except GenreError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    given = _parser().parse_args(arguments)
+    if not 0 < given.accuracy <= 1:
+        raise ConfigError(f"--accuracy is a share above 0 and up to 1, such as 0.8, not {given.accuracy:g}")
+    tracks = track_level(Predictions.read_csv(given.table))
+    if not len(tracks):
+        raise DataError(
+            f"{given.table} has no tracks: give the predictions_val.csv of a run that has a validation side"
+        )
+    chosen, everything = choose(tracks, given.accuracy), select(tracks, 0.0, 0.0)
+    print(f"all answers:  {len(tracks)} tracks, accuracy {everything.accuracy:.3f}")
+    if not chosen.accuracy >= given.accuracy:
+        raise DataError(
+            f"none reaches {given.accuracy:g}: the best thresholds have accuracy {chosen.accuracy:.3f} on "
+            f"{100 * chosen.coverage:.0f} % of the tracks ({_settings(chosen)}); ask for less"
+        )
     print(
         f"sure answers: {100 * chosen.coverage:.0f} % of the tracks, accuracy {chosen.accuracy:.3f} with "
         f"{_settings(chosen)}"

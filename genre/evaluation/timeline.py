@@ -86,19 +86,17 @@ def timeline_figure(timeline: Timeline, spectrogram: Spectrogram, *, title: str,
     return figure
 
 
-def denoise_figure(
-    noisy: Spectrogram, noise: Spectrogram, denoised: Spectrogram, *, title: str, subtitle: str = ""
-) -> Figure:
+def denoise_figure(noisy: Spectrogram, noise: Spectrogram, denoised: Spectrogram, *, title: str) -> Figure:
     """Draw the sound as it came, the noise estimate that was taken out of it, and what was left, on one scale.
 
     Parameters
     ----------
     noisy, noise, denoised
         Spectrograms of the same time.
-    title, subtitle
-        Stand above.
+    title
+        Stands above.
     """
-    figure = _figure(11.0, 7.2, title, subtitle)
+    figure = _figure(11.0, 7.2, title)
     panels = figure.subplots(3, 1, sharex=True)
     parts = (("noisy", noisy), ("noise estimate: what was taken out", noise), ("denoised", denoised))
     for axes, (name, spectrogram) in zip(panels, parts, strict=True):
@@ -112,7 +110,7 @@ def denoise_figure(
     return figure
 
 
-def _figure(width: float, height: float, title: str, subtitle: str) -> Figure:
+def _figure(width: float, height: float, title: str, subtitle: str = "") -> Figure:
     figure = Figure(figsize=(width, height), dpi=DPI, facecolor="white", layout="constrained")
     FigureCanvasAgg(figure)
     figure.suptitle(plain(title, 90), fontsize=14, fontweight="bold", color=INK, x=0.01, ha="left")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from genre.plain import plain_text
 
 TRACKS = "data.tracks"
 """What the settings of a run say of its data set, beside how it is used: which tracks it has."""
@@ -19,19 +20,6 @@ def differing(settings: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     {'protocol.train_share': 'train_share'}
     """
     names = sorted(set().union(*settings))
-    names = [name for name in names if len({setting_key(one.get(name)) for one in settings}) > 1]
+    names = [name for name in names if len({plain_text(one.get(name)) for one in settings}) > 1]
     last = [name.rpartition(".")[2] for name in names]
     return {name: end if last.count(end) == 1 else name for name, end in zip(names, last, strict=True)}
-
-
-def setting_key(value: object) -> str:
-    """Return a text that is the same for equal settings, 0 and 0.0 being equal."""
-    return json.dumps(_plain(value), sort_keys=True)
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Mapping):
-        return {name: _plain(one) for name, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    return int(value) if isinstance(value, float) and value.is_integer() else value

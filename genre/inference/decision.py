@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from genre.checks import is_number
 from genre.errors import ConfigError
 
 
@@ -34,7 +35,7 @@ class Thresholds:
     def __post_init__(self) -> None:
         for name in ("probability", "margin"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+            if not is_number(value, 0, 1):
                 raise ConfigError(f"unsure.{name}={value} is not a share; choose between 0 (never unsure) and 1")
 
 

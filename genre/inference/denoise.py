@@ -9,11 +9,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from genre.checks import check_number, is_number
 from genre.errors import ConfigError, near_names
 from genre.inference.noise import FixedNoise, LeadIn, Magnitude, NoiseProfile, RunningMinimum
 from genre.inference.overlap import OverlapAdd, Spectrum, check_frames, mean_magnitude
@@ -23,6 +23,8 @@ EPSILON = 1e-10
 
 MEMORY_SEC = 4.0
 """Time that the running minimum looks back on."""
+
+LONGEST_LEAD_IN_SEC = 60.0
 
 
 class Denoiser(ABC):
@@ -163,8 +165,8 @@ class SpectralSubtraction(Denoiser):
         check_frames(n_fft, hop_length)
         if rule not in RULES:
             raise ConfigError(f"denoise.rule={rule} is unknown; {near_names(str(rule), RULES)}")
-        _check_number("over_subtraction", over_subtraction, 0.0, 10.0)
-        _check_number("floor", floor, 0.0, 1.0)
+        check_number("denoise.over_subtraction", over_subtraction, 0.0, 10.0)
+        check_number("denoise.floor", floor, 0.0, 1.0)
         self.lead_in = lead_in_samples(noise_sec, sample_rate, noise, shortest=2 * n_fft)
         subtract: Callable[[Spectrum, Magnitude], Spectrum] = subtract_magnitude
         if rule == "power":
@@ -215,10 +217,8 @@ def lead_in_samples(
         raise ConfigError(f"denoise.noise_file is too short ({seconds:.3g} s); at least {least:.2g} s are needed")
     if noise_sec is None:
         return 0
-    _check_number("noise_sec", noise_sec, least, 60.0)
+    if not is_number(noise_sec, least, LONGEST_LEAD_IN_SEC):
+        raise ConfigError(
+            f"denoise.noise_sec={noise_sec} is out of range; choose between {least:.2g} and {LONGEST_LEAD_IN_SEC:g}"
+        )
     return round(noise_sec * sample_rate)
-
-
-def _check_number(setting: str, value: Any, low: float, high: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-        raise ConfigError(f"denoise.{setting}={value} is out of range; choose between {low:.2g} and {high:g}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -167,13 +166,13 @@ def largest_difference(path: Path, predictor: Predictor, clips: NDArray[np.float
     return float(np.abs(ours - predictor.probabilities(clips)).max())
 
 
-def trial_clips(n_samples: int, sample_rate: int, levels: Sequence[float] = (1.0, 0.1, 0.001)) -> NDArray[np.float32]:
+def trial_clips(n_samples: int, sample_rate: int) -> NDArray[np.float32]:
     """Return ten clips to try a program on, shape (10, n_samples): chords, sweeps, clicks and noise, loud and soft."""
     random = np.random.default_rng(0)
     time = np.arange(n_samples) / sample_rate
     chord = sum(np.sin(2 * np.pi * hz * time) for hz in (110.0, 277.2, 329.6, 880.0)) / 8
     sweep = 0.5 * np.sin(2 * np.pi * 0.1 * sample_rate / time[-1] * time**2)
     clicks = (np.arange(n_samples) % max(1, sample_rate // 4) == 0) * 0.8 + 0.01 * random.standard_normal(n_samples)
-    sounds = [level * sound for sound in (chord, sweep, clicks) for level in levels]
+    sounds = [level * sound for sound in (chord, sweep, clicks) for level in (1.0, 0.1, 0.001)]
     sounds.append(0.2 * random.standard_normal(n_samples))
     return np.asarray(sounds, dtype=np.float32)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from genre.errors import ConfigError
+from genre.checks import check_number
 from genre.inference.denoise import Denoiser, lead_in_samples
 
 N_FFT = 1024
@@ -57,8 +57,7 @@ class NoiseReduce(Denoiser):
             ("block_sec", block_sec, 0.1, 60.0),
             ("context_sec", context_sec, 0.1, 60.0),
         ):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-                raise ConfigError(f"denoise.{name}={value} is out of range; choose between {least:g} and {most:g}")
+            check_number(f"denoise.{name}", value, least, most)
         self.lead_in = lead_in_samples(noise_sec, sample_rate, noise, shortest=2048)
         self._sample_rate = sample_rate
         self._strength = strength

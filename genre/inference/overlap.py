@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from genre.checks import is_whole
 from genre.errors import ConfigError
 from genre.features.stft import hann
 
@@ -85,8 +86,8 @@ class OverlapAdd:
 
 def check_frames(n_fft: int, hop_length: int) -> None:
     """Raise ConfigError if frame and hop do not go together."""
-    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in (n_fft, hop_length))
-    if not whole or hop_length < 1 or n_fft < 4 or n_fft % hop_length or n_fft < 2 * hop_length or n_fft % 2:
+    whole = is_whole(n_fft, 4) and is_whole(hop_length, 1)
+    if not whole or n_fft % hop_length or n_fft < 2 * hop_length or n_fft % 2:
         raise ConfigError(
             f"denoise.n_fft={n_fft} and denoise.hop_length={hop_length} do not go together; choose an even n_fft that "
             "is a multiple of hop_length and at least twice as long, such as 768 and 192"

@@ -16,7 +16,7 @@ from genre.errors import CheckpointError
 from genre.features.spectrogram import FrontEnd, build_frontend
 from genre.inference.inputs import ClipInputs, Needs, key_of
 from genre.models.base import GenreModule
-from genre.models.registry import file_of_run, is_classical, load_model
+from genre.models.registry import BEST, file_of_run, is_classical, load_model
 
 if TYPE_CHECKING:
     from genre.classical.model import ClassicalModel
@@ -194,7 +194,7 @@ def load_predictor(paths: Sequence[str | Path]) -> Predictor:
 def _load(path: Path) -> Predictor:
     from genre.classical.model import SUFFIX, load_classical
 
-    path = file_of_run(path, "best.ckpt", f"model{SUFFIX}")
+    path = file_of_run(path, BEST, f"model{SUFFIX}")
     if path.suffix == SUFFIX or is_classical(path):
         return ClassicalPredictor(load_classical(path))
     return DeepPredictor(load_model(path))

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from genre.checks import check_number
 from genre.data.clips import ClipSpec
 from genre.errors import ConfigError
 from genre.features.spectrogram import LogMel
@@ -280,9 +281,7 @@ class LiveSettings:
             ("memory_sec", 0.05, 3600.0),
             ("silence_db", NO_SOUND_DB, 0.0),
         ):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-                raise ConfigError(f"live.{name}={value} is out of range; choose between {low:g} and {high:g}")
+            check_number(f"live.{name}", getattr(self, name), low, high)
 
 
 class LiveClassifier:

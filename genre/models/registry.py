@@ -13,6 +13,9 @@ import torch
 from genre.errors import CheckpointError, GenreError
 from genre.models.base import GenreModule
 
+BEST, LAST = "best.ckpt", "last.ckpt"
+"""Checkpoints in the folder of a run: of its best epoch, and of its last."""
+
 MODELS = {
     "CNNGRU": "genre.models.cnn_gru",
     "LateFusion": "genre.models.late_fusion",

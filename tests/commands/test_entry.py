@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from genre.commands.entry import explain, if_interrupted, quote_path
+from genre.commands.entry import _explained, if_interrupted, quote_path
+from genre.commands.explaining import explain
 from genre.commands.training import merge_overrides
 from genre.terminal import one_sentence
 
@@ -102,7 +103,7 @@ def test_a_log_that_may_not_be_written_is_told_by_its_name() -> None:
 def test_a_killed_job_of_joblib_is_one_sentence_that_says_how_to_go_on() -> None:
     killed = pytest.importorskip("joblib.externals.loky.process_executor").TerminatedWorkerError("SIGKILL(-9)")
     if_interrupted("interrupted: the same command with hydra.sweep.dir=/sweep resume=true goes on")
-    assert explain(killed, ()) == (
+    assert _explained(killed) == (
         "a job was killed, most likely because memory ran out; run fewer at once with hydra.launcher.n_jobs=1: the "
         "same command with hydra.sweep.dir=/sweep resume=true goes on"
     )

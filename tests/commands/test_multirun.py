@@ -23,10 +23,11 @@ from tensorboard.plugins.hparams import api_pb2, backend_context, get_experiment
 
 from genre.commands import entry
 from genre.commands.classical_sweeps import ClassicalSweepReport
-from genre.commands.study import StudyReport
+from genre.commands.study_report import StudyReport
 from genre.commands.sweeps import SweepReport, _failed_jobs, command_number, job_folder
+from genre.evaluation.failed import FailedRun
 from genre.evaluation.files import file_name, file_names
-from genre.evaluation.leaderboard import FailedRun, leaderboard, read_runs
+from genre.evaluation.leaderboard import leaderboard, read_runs
 
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1", "logger=none")
 

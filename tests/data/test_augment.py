@@ -257,6 +257,8 @@ def test_noise_has_another_colour_in_every_clip():
     ("settings", "name"),
     [
         ({"gain_db": -1.0}, "gain_db"),
+        ({"gain_db": float("inf")}, "gain_db"),
+        ({"equalizer_db": float("nan")}, "equalizer_db"),
         ({"time_mask": 2.5}, "time_mask"),
         ({"stretch": 1.0}, "stretch"),
         ({"mixup": True}, "mixup"),

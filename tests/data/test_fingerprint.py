@@ -61,6 +61,7 @@ BOTH = {"spectrogram", "features"}
         ("data/damaged.py", set()),
         ("models/base.py", set()),
         ("errors.py", set()),
+        ("checks.py", set()),
     ],
 )
 def test_a_change_of_code_counts_for_the_arrays_it_shapes(package, file, changed):

@@ -20,6 +20,7 @@ from matplotlib.text import Text
 from genre.errors import DataError
 from genre.evaluation import plots
 from genre.evaluation.calibration import reliability
+from genre.evaluation.canvas import save_png
 from genre.evaluation.metrics import LEAK_WARNING, class_scores, confusion_matrix
 from genre.evaluation.plots import Bar, Heading
 from genre.evaluation.predictions import track_level
@@ -189,23 +190,26 @@ def test_a_class_without_clips_is_said(make_predictions):
 
 def test_leaked_bars_are_hatched_and_say_so():
     rows = [Bar("clip_random", 0.92, (0.91, 0.93), leaky=True), Bar("artist", 0.41, (0.36, 0.46), leaky=False)]
-    figure = plots.leakage_bars_figure(rows, dataset="gtzan_part", subject="Track accuracy of KNN", chance=0.1)
+    figure = plots.leakage_bars_figure(rows, dataset="gtzan_part", subject="Track accuracy of KNN")
     check_layout(figure)
     axes = figure.findobj(Axes)[0]
     assert [bool(bar.get_hatch()) for bar in axes.patches] == [True, False]
     assert [bar.get_width() for bar in axes.patches] == [0.92, 0.41]
     assert [text.get_text() for text in axes.get_yticklabels()] == ["clip_random\nLEAKED", "artist"]
     assert "0.410  [0.360, 0.460]" in words(figure)
-    assert "chance" in words(figure)
 
 
 def test_each_picture_is_written_to_a_png(make_predictions, tmp_path):
     clips = make_predictions()
-    plots.confusion_matrix_png(tmp_path / "a.png", {"clips": confusion_matrix(clips)}, clips.labels, HONEST)
-    plots.per_class_png(tmp_path / "b.png", {"clips": class_scores(clips)}, HONEST)
-    plots.reliability_png(tmp_path / "c.png", reliability(clips.confidence, clips.correct), HONEST)
-    plots.curves_png(tmp_path / "d.png", HISTORY, HONEST, best_epoch=2)
-    plots.leakage_bars_png(tmp_path / "e.png", [Bar("artist", 0.4, (0.3, 0.5), leaky=False)], dataset="gtzan")
+    figures = {
+        "a": plots.confusion_matrix_figure({"clips": confusion_matrix(clips)}, clips.labels, HONEST),
+        "b": plots.per_class_figure({"clips": class_scores(clips)}, HONEST),
+        "c": plots.reliability_figure(reliability(clips.confidence, clips.correct), HONEST),
+        "d": plots.curves_figure(HISTORY, HONEST, best_epoch=2),
+        "e": plots.leakage_bars_figure([Bar("artist", 0.4, (0.3, 0.5), leaky=False)], dataset="gtzan"),
+    }
+    for name, figure in figures.items():
+        save_png(figure, tmp_path / f"{name}.png")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png", "c.png", "d.png", "e.png"]
     for path in tmp_path.iterdir():
         picture = imread(path)
@@ -216,16 +220,16 @@ def test_each_picture_is_written_to_a_png(make_predictions, tmp_path):
 def test_a_folder_in_the_way_is_one_sentence(tmp_path):
     (tmp_path / "curves.png").mkdir()
     with pytest.raises(DataError, match=r"cannot write .*curves\.png"):
-        plots.curves_png(tmp_path / "curves.png", HISTORY, HONEST)
+        save_png(plots.curves_figure(HISTORY, HONEST), tmp_path / "curves.png")
     assert [path.name for path in tmp_path.iterdir()] == ["curves.png"]
 
 
 def test_threads_draw_what_one_draws_alone(tmp_path: Path):
-    plots.curves_png(tmp_path / "alone.png", HISTORY, HONEST)
-    threads = [
-        threading.Thread(target=plots.curves_png, args=(tmp_path / f"{number}.png", HISTORY, HONEST))
-        for number in range(3)
-    ]
+    def draw(name: str) -> None:
+        save_png(plots.curves_figure(HISTORY, HONEST), tmp_path / name)
+
+    draw("alone.png")
+    threads = [threading.Thread(target=draw, args=(f"{number}.png",)) for number in range(3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -8,7 +8,7 @@ import pytest
 from matplotlib.image import imread
 from test_leaderboard import run_of
 
-from genre.evaluation import plots
+from genre.evaluation import canvas, plots
 from genre.evaluation.leaderboard import leaderboard
 from genre.evaluation.leakage import write_protocol_pictures
 from genre.evaluation.plots import Bar
@@ -18,7 +18,8 @@ from genre.evaluation.plots import Bar
 def drawn(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Bar]]:
     """Bars by name of the picture, instead of pictures."""
     pictures: dict[str, list[Bar]] = {}
-    monkeypatch.setattr(plots, "leakage_bars_png", lambda path, bars, **_: pictures.update({path.name: list(bars)}))
+    monkeypatch.setattr(plots, "leakage_bars_figure", lambda bars, **_: list(bars))
+    monkeypatch.setattr(canvas, "save_png", lambda bars, path: pictures.update({path.name: bars}))
     return pictures
 
 

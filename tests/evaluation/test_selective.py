@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from genre.errors import DataError, GenreError
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.selective import choose, main, select
 
@@ -68,10 +69,9 @@ def test_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_accuracy_that_none_reaches_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = [(0.6, 0.3, 0.1, 1), (0.6, 0.3, 0.1, 2), (0.6, 0.3, 0.1, 0)]
     table(wrong).write_csv(tmp_path / "predictions_val.csv")
-    assert main([str(tmp_path / "predictions_val.csv"), "--accuracy", "0.8"]) == 1
-    printed = capsys.readouterr()
-    assert "sure answers" not in printed.out
-    assert printed.err.startswith("error: none reaches 0.8: the best thresholds have accuracy 0.333 on 100 %")
+    with pytest.raises(DataError, match=r"^none reaches 0.8: the best thresholds have accuracy 0.333 on 100 %"):
+        main([str(tmp_path / "predictions_val.csv"), "--accuracy", "0.8"])
+    assert "sure answers" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -86,7 +86,7 @@ def test_an_accuracy_that_none_reaches_is_said(tmp_path: Path, capsys: pytest.Ca
         ([], "table"),
     ],
 )
-def test_what_the_user_must_fix_is_one_sentence_and_status_1(
+def test_what_the_user_must_fix_is_one_sentence(
     arguments: list[str],
     words: str,
     tmp_path: Path,
@@ -97,9 +97,7 @@ def test_what_the_user_must_fix_is_one_sentence_and_status_1(
     table(ROWS).write_csv(tmp_path / "table.csv")
     lines = (tmp_path / "table.csv").read_text().splitlines()
     (tmp_path / "empty.csv").write_text(f"{lines[0]}\n")
-    assert main(arguments) == 1
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert printed.err.startswith("error: ")
-    assert words in printed.err
-    assert len(printed.err.splitlines()) == 1
+    with pytest.raises(GenreError, match=words) as raised:
+        main(arguments)
+    assert len(str(raised.value).splitlines()) == 1
+    assert capsys.readouterr() == ("", "")

@@ -13,7 +13,7 @@ from small_models import batch, built, composed, losses, names, narrowed
 from torch import nn
 from torch.utils.data import DataLoader
 
-from genre.commands.entry import explain
+from genre.commands.explaining import explain
 from genre.errors import ConfigError
 from genre.models.base import GenreModule
 from genre.models.layers import PointwiseConv2d

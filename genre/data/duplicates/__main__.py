@@ -28,7 +28,7 @@ from genre.data.duplicates.prints import AudioFile, FingerprintFolder, fingerpri
 from genre.data.protocols import TrackTable
 from genre.data.store import CONTENT_INDEX, SourceFile, look_at
 from genre.data.tracks import Track, audio_below
-from genre.errors import AudioError, DataError, GenreError, OneSentenceParser, counted
+from genre.errors import AudioError, DataError, OneSentenceParser, counted
 from genre.terminal import run_tool
 
 MOST_SHOWN = 40
@@ -36,26 +36,22 @@ MOST_SHOWN = 40
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; return its exit status: 0 done, 1 for what the user must fix."""
+    """Run the command; return its exit status."""
     notes = Console(stderr=True, soft_wrap=True, highlight=False)
+    options = _parser().parse_args(arguments)
+    started = time.perf_counter()
+    tracks, notices = audio_of(options.folder)
+    with _bar(notes) as progress:
+        files, faults = _usable(tracks, options.store, options.jobs, progress)
+        pairs = duplicates_among(files, options.store)
+    by_file = {track.file: track for track in tracks}
+    table = _table([by_file[file.file] for file in files])
+    path = options.out / FILE_NAME
     try:
-        options = _parser().parse_args(arguments)
-        started = time.perf_counter()
-        tracks, notices = audio_of(options.folder)
-        with _bar(notes) as progress:
-            files, faults = _usable(tracks, options.store, options.jobs, progress)
-            pairs = duplicates_among(files, options.store)
-        by_file = {track.file: track for track in tracks}
-        table = _table([by_file[file.file] for file in files])
-        path = options.out / FILE_NAME
-        try:
-            options.out.mkdir(parents=True, exist_ok=True)
-            write_duplicates(path, pairs, table)
-        except OSError as error:
-            raise DataError(f"cannot write {path} ({error.strerror}): choose another folder with --out") from error
-    except GenreError as error:
-        print(f"error: {str(error).rstrip('.')}", file=sys.stderr)
-        return 1
+        options.out.mkdir(parents=True, exist_ok=True)
+        write_duplicates(path, pairs, table)
+    except OSError as error:
+        raise DataError(f"cannot write {path} ({error.strerror}): choose another folder with --out") from error
     for notice in notices:
         notes.print(f"note: {notice}", markup=False)
     for fault in faults:

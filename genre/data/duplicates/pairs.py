@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -57,9 +57,7 @@ class Duplicate:
     score: float
 
 
-def find_duplicates(
-    prints: Sequence[Fingerprint], *, progress: Callable[[int, int], None] = lambda _done, _total: None
-) -> tuple[Duplicate, ...]:
+def find_duplicates(prints: Sequence[Fingerprint]) -> tuple[Duplicate, ...]:
     """Find the tracks that hold one recording.
 
     Of identical tracks the first stands for all: each other one makes a pair with it, and only the first is compared
@@ -69,8 +67,6 @@ def find_duplicates(
     ----------
     prints
         One a track.
-    progress
-        See :func:`genre.data.duplicates.search.find_matches`.
     """
     first: dict[str, int] = {}
     found = []
@@ -79,7 +75,7 @@ def find_duplicates(
             length = seconds(len(made.words))
             found.append(Duplicate(one, number, IDENTICAL, 0.0, round(length, 2), 1.0))
     different = list(first.values())
-    for match in find_matches([prints[number].words for number in different], progress=progress):
+    for match in find_matches([prints[number].words for number in different]):
         found.append(
             Duplicate(
                 one=different[match.one],

@@ -12,7 +12,7 @@ Haitsma, J., Kalker, T. (2002). A highly robust audio fingerprinting system. ISM
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,9 +74,7 @@ class Match:
     bit_errors: float
 
 
-def find_matches(
-    recordings: Sequence[Words], *, progress: Callable[[int, int], None] = lambda _done, _total: None
-) -> tuple[Match, ...]:
+def find_matches(recordings: Sequence[Words]) -> tuple[Match, ...]:
     """Find all pairs of recordings that are the same where they overlap, each once, sorted.
 
     Of a pair that agrees at several offsets, as copies of looped music do, the one with the most agreeing bits beyond
@@ -86,8 +84,6 @@ def find_matches(
     ----------
     recordings
         Words of each recording (:func:`genre.features.subfingerprints.subfingerprints`).
-    progress
-        Called with (parts of the search done, parts in all).
     """
     length = np.array([len(words) for words in recordings], dtype=np.int64)
     first = np.concatenate([[0], np.cumsum(length)])
@@ -97,7 +93,6 @@ def find_matches(
     for part in range(n_parts):
         at = _entries(words, first, part, n_parts)
         found.append(_glances(words, first, at))
-        progress(part + 1, n_parts)
     return tuple(_best(words, first, np.unique(np.concatenate(found), axis=0)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
@@ -9,6 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from genre.checks import is_number, is_whole
 from genre.data.protocols.disjoint import assert_disjoint
 from genre.data.protocols.groups import listing
 from genre.data.protocols.table import SIDE_WORDS, SIDES, TEST, TRAIN, Deal, IntArray, TrackTable
@@ -56,7 +58,7 @@ class Protocol(ABC):
             check_share("protocol.train_share", self.train_share)
 
     def settings(self) -> dict[str, str | int | float]:
-        """Return the protocol as plain values, from which :func:`build_protocol` makes it again."""
+        """Return the protocol as plain values: its name, and the arguments that make it again."""
         return {"name": self.name, **asdict(self)}
 
     def deal(self, table: TrackTable, *, only_test: bool = False) -> Deal:
@@ -173,17 +175,16 @@ class SharesProtocol(Protocol):
 
 def check_share(setting: str, value: float) -> None:
     """Raise ConfigError unless ``value`` is a number between 0 and 1, both excluded."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
+    if not is_number(value) or not 0 < value < 1:
         raise ConfigError(
             f"{setting} is {value!r}, but it is a share: set it between 0 and 1, for example {setting}=0.15"
         )
 
 
-def check_whole(setting: str, value: int, *, least: int, most: int | None = None) -> None:
+def check_whole(setting: str, value: int, *, least: int, most: float = math.inf) -> None:
     """Raise ConfigError unless ``value`` is a whole number from ``least`` to ``most``."""
-    in_range = isinstance(value, int) and not isinstance(value, bool) and least <= value
-    if not in_range or (most is not None and value > most):
-        span = f"of at least {least}" if most is None else f"from {least} to {most}"
+    if not is_whole(value, least, most):
+        span = f"of at least {least}" if most == math.inf else f"from {least} to {most}"
         raise ConfigError(
             f"{setting} is {value!r}, but it must be a whole number {span}: set for example {setting}={least}"
         )
