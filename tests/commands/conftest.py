@@ -57,11 +57,11 @@ def run_command(
         handler.close()
 
 
-@functools.cache
 def _leave_what_is_imported_alone() -> None:
     """Spare every command the search for garbage among what all imported, as in a process of its own it is spared."""
-    gc.collect()
-    gc.freeze()
+    if gc.get_freeze_count() == 0:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture
