@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawing import draw_nothing, functions_that_draw
 from running import run_entry_point
 
 from genre.commands.callbacks import StepSeed
-from genre.evaluation import report
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _leave_what_is_imported_alone() -> None:
 def train(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     """``train("name=value", ...)`` runs train.py with these arguments, and draws nothing unless told to.
 
-    A test that looks at any picture of a run asks for its report: ``train("report=true", ...)``.
+    A test that looks at any picture of a run or a sweep asks for its report: ``train("report=true", ...)``.
     """
     return lambda *arguments: _drawing_little(run_command, "train", arguments, monkeypatch)
 
@@ -77,9 +77,21 @@ def _drawing_little(
     run_command: Command, name: str, arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> Result:
     with monkeypatch.context() as patch:
-        if not any(argument.startswith("report=") for argument in arguments):
-            patch.setattr(report, "_write_pictures", lambda *_: None)
+        if "report=true" not in arguments:
+            for module, function in functions_that_draw(name):
+                patch.setattr(module, function, draw_nothing)
         return run_command(name, *with_more(arguments, WITHOUT_PICTURES))
+
+
+@pytest.fixture
+def without_pictures_in_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave pictures and sound out of TensorBoard, for tests that read the numbers in it."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    from genre.commands import tensorboard
+
+    monkeypatch.setattr(SummaryWriter, "add_figure", draw_nothing)
+    monkeypatch.setattr(tensorboard, "log_clips", draw_nothing)
 
 
 @pytest.fixture
