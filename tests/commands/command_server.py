@@ -21,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
+from drawing import draw_nothing, functions_that_draw
+
 from genre.commands.importing import importing
 
 ROOT = Path(__file__).parent.parent.parent
@@ -28,7 +30,12 @@ IMPORTED = ("genre.commands.training", "genre.commands.inference", "genre.comman
 
 
 def run_python(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str] = os.environ, *, imported: bool = True
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    imported: bool = True,
+    draw: bool = True,
 ) -> subprocess.CompletedProcess[str]:
     """Run ``python <command>``, without waiting for its imports where the system can fork.
 
@@ -42,6 +49,9 @@ def run_python(
         All variables it shall have; libraries that were imported saw those of this process.
     imported
         Whether its modules may be those that were imported before.
+    draw
+        Whether it draws the pictures of runs and sweeps, which take most of the time of small ones. Processes that it
+        starts itself draw all the same, and so does all where the system cannot fork.
 
     Returns
     -------
@@ -54,7 +64,13 @@ def run_python(
         )
     server = _server()
     with tempfile.TemporaryDirectory() as printed:
-        order = {"command": list(command), "folder": str(folder), "environment": dict(environment), "printed": printed}
+        order = {
+            "command": list(command),
+            "folder": str(folder),
+            "environment": dict(environment),
+            "printed": printed,
+            "draw": draw,
+        }
         print(json.dumps(order), file=server.stdin, flush=True)
         status = json.loads(server.stdout.readline())
         out, err = (Path(printed, name).read_text(encoding="utf-8") for name in ("out", "err"))
@@ -78,6 +94,7 @@ def serve(orders: TextIO, answers: TextIO) -> None:
     with importing():
         for name in IMPORTED:
             importlib.import_module(name)
+        functions_that_draw("sweep_classical")
     for line in orders:
         pid = os.fork()
         if pid == 0:
@@ -86,7 +103,7 @@ def serve(orders: TextIO, answers: TextIO) -> None:
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), file=answers, flush=True)
 
 
-def become(command: list[str], folder: str, environment: dict[str, str], printed: str) -> None:
+def become(command: list[str], folder: str, environment: dict[str, str], printed: str, draw: bool) -> None:
     """Do in this process what ``python <command>`` does in a new one."""
     os.setsid()
     for number, name in enumerate((os.devnull, Path(printed, "out"), Path(printed, "err"))):
@@ -97,6 +114,8 @@ def become(command: list[str], folder: str, environment: dict[str, str], printed
     os.environ.clear()
     os.environ.update(environment)
     random.seed()
+    for module, name in [] if draw else functions_that_draw("sweep_classical"):
+        setattr(module, name, draw_nothing)
     first, *sys.argv = command
     if first == "-m":
         sys.path[0] = folder

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from drawing import draw_nothing, functions_that_draw
 from running import run_entry_point
 
 from genre.commands.callbacks import StepSeed
-from genre.evaluation import report
 
 
 @dataclass(frozen=True)
@@ -57,18 +57,18 @@ def run_command(
         handler.close()
 
 
-@functools.cache
 def _leave_what_is_imported_alone() -> None:
     """Spare every command the search for garbage among what all imported, as in a process of its own it is spared."""
-    gc.collect()
-    gc.freeze()
+    if gc.get_freeze_count() == 0:
+        gc.collect()
+        gc.freeze()
 
 
 @pytest.fixture
 def train(run_command: Command, monkeypatch: pytest.MonkeyPatch) -> Command:
     """``train("name=value", ...)`` runs train.py with these arguments, and draws nothing unless told to.
 
-    A test that looks at any picture of a run asks for its report: ``train("report=true", ...)``.
+    A test that looks at any picture of a run or a sweep asks for its report: ``train("report=true", ...)``.
     """
     return lambda *arguments: _drawing_little(run_command, "train", arguments, monkeypatch)
 
@@ -77,9 +77,22 @@ def _drawing_little(
     run_command: Command, name: str, arguments: Sequence[str], monkeypatch: pytest.MonkeyPatch
 ) -> Result:
     with monkeypatch.context() as patch:
-        if not any(argument.startswith("report=") for argument in arguments):
-            patch.setattr(report, "_write_pictures", lambda *_: None)
+        if "report=true" not in arguments:
+            for module, function in functions_that_draw(name):
+                patch.setattr(module, function, draw_nothing)
         return run_command(name, *with_more(arguments, WITHOUT_PICTURES))
+
+
+@pytest.fixture
+def without_pictures_in_tensorboard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave pictures and sound out of TensorBoard, for tests that read the numbers in it."""
+    from torch.utils.tensorboard import SummaryWriter
+
+    from genre.commands import tensorboard
+
+    # a writer that was closed after the training is opened again, as a picture would do
+    monkeypatch.setattr(SummaryWriter, "add_figure", lambda writer, *_: writer._get_file_writer())
+    monkeypatch.setattr(tensorboard, "log_clips", draw_nothing)
 
 
 @pytest.fixture

@@ -78,15 +78,16 @@ def test_help_is_quick() -> None:
     assert time.monotonic() - started < 10  # 3 s on a machine with nothing else to do
 
 
-def test_help_imports_nothing_heavy() -> None:
-    code = """
+@pytest.mark.parametrize("script", ["train.py", "sweep_classical.py", "infer.py"])
+def test_help_imports_nothing_heavy(script: str) -> None:
+    code = f"""
 import runpy, sys
-sys.argv = ["train.py", "--help"]
+sys.argv = ["{script}", "--help"]
 try:
-    runpy.run_path("train.py", run_name="__main__")
+    runpy.run_path("{script}", run_name="__main__")
 except SystemExit:
     pass
-heavy = {"torch", "librosa", "numba", "sklearn", "matplotlib", "scipy"} & set(sys.modules)
+heavy = {{"torch", "librosa", "numba", "sklearn", "matplotlib", "scipy"}} & set(sys.modules)
 assert not heavy, heavy
 """
     subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT)

@@ -8,9 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig
 
+from genre.commands.evaluating import ONLY_TRAINING, check_as_trained
+from genre.commands.training import merge_overrides
+from genre.errors import ConfigError
 from genre.evaluation.leaderboard import leaderboard, read_runs
 
+CONF = Path(__file__).parents[2] / "conf"
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "data.batch_size=4", "trainer.max_epochs=1")
 QUIET = ("logger=none", "report=false")
 
@@ -52,6 +58,16 @@ def test_a_checkpoint_is_tested_on_all_of_another_folder(train, trained: Path, m
     assert result.err.startswith("error: of these tracks the split column has none in training and validation: ")
 
 
+EARLIER = ["data=folder", *SMALL]
+
+
+@pytest.fixture(scope="module")
+def as_trained() -> DictConfig:
+    """The configuration of a training."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return compose("train", EARLIER)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -68,14 +84,27 @@ def test_a_checkpoint_is_tested_on_all_of_another_folder(train, trained: Path, m
     ],
     ids=lambda settings: settings[0],
 )
-def test_an_evaluation_is_of_no_other_training(settings, train, trained: Path, tmp_path: Path) -> None:
+def test_an_evaluation_is_of_no_other_training(settings: tuple[str, ...], as_trained: DictConfig) -> None:
+    asked = ["mode=test", "ckpt=run/best.ckpt", *settings, *QUIET]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", merge_overrides(EARLIER, asked, {"data", *ONLY_TRAINING}))
+    with pytest.raises(ConfigError) as refused:
+        check_as_trained(cfg, as_trained, asked)
+    assert str(refused.value) == (
+        f"mode=test evaluates run/best.ckpt as it was trained, which {' '.join(settings)} would change; "
+        f"take {'it' if len(settings) == 1 else 'them'} out of the command, or train anew without ckpt"
+    )
+
+
+def test_a_command_that_asks_for_another_training_is_one_sentence(train, trained: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
+    settings = ("model=resnet18", "trainer.max_epochs=9", "data.max_clips=1", "seed=5")
     result = train("mode=test", f"ckpt={trained / 'best.ckpt'}", *settings, *QUIET, f"hydra.run.dir={run}")
     assert result.status == 1
     (line,) = (line for line in result.err.splitlines() if line.strip())
     assert line == (
         f"error: mode=test evaluates {trained / 'best.ckpt'} as it was trained, which {' '.join(settings)} would "
-        f"change; take {'it' if len(settings) == 1 else 'them'} out of the command, or train anew without ckpt"
+        "change; take them out of the command, or train anew without ckpt"
     )
     assert not (run / "metrics.json").exists()
 

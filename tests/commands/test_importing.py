@@ -14,11 +14,14 @@ from genre.commands.importing import importing
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """The collector goes on as it was, and what is set aside here is looked through again."""
-    enabled = gc.isenabled()
+    """The collector goes on as it was, and what was set aside before is set aside again, without what is here."""
+    enabled, set_aside = gc.isenabled(), gc.get_freeze_count() > 0
     gc.unfreeze()
     yield
     gc.unfreeze()
+    if set_aside:  # else every later test would look through all that was imported
+        gc.collect()
+        gc.freeze()
     (gc.enable if enabled else gc.disable)()
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from drawing import draw_nothing, functions_that_draw
 from matplotlib.image import imread
 from omegaconf import OmegaConf
 from running import run_entry_point
@@ -44,6 +45,7 @@ NETWORK = (
     "optimizer.learning_rate=0.02",
     "data.batch_size=8",
     "logger=none",
+    "report=false",
     "callbacks.patience=null",
 )
 
@@ -60,6 +62,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory, music: Path, stores: Path) ->
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(folder)
             patch.setenv("GENRE_STORES", str(stores))
+            for module, function in functions_that_draw("train"):
+                patch.setattr(module, function, draw_nothing)
             run = ("data=folder", f"data.root={music}", f"hydra.run.dir={folder / name}", *NETWORK, *settings)
             assert run_entry_point("train", run, patch) == 0
     return {name: folder / name for name in models}

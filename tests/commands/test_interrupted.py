@@ -9,6 +9,7 @@ import shutil
 import signal
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -84,11 +85,10 @@ def test_interrupted_in_the_first_epoch_a_run_keeps_nothing_and_says_so(
     assert not list(run.glob("*.ckpt"))
 
 
-@pytest.mark.parametrize("average", ["null", "0.9"])
 def test_a_run_interrupted_in_a_later_epoch_goes_on_as_if_it_had_not_been(
-    average: str, interrupted_at, train, music: Path, tmp_path: Path
+    interrupted_at, train, music: Path, tmp_path: Path
 ) -> None:
-    common = ("data=folder", f"data.root={music}", *SMALL, "logger=none", f"callbacks.weight_average={average}")
+    common = ("data=folder", f"data.root={music}", *SMALL, "logger=none")
     whole, broken, again, rest = (tmp_path / name for name in ("whole", "broken", "again", "rest"))
     assert train(*common, f"hydra.run.dir={whole}").status == 0
     result = interrupted_at(2 * STEPS - 1, *common, f"hydra.run.dir={broken}")
@@ -98,10 +98,13 @@ def test_a_run_interrupted_in_a_later_epoch_goes_on_as_if_it_had_not_been(
     on = (f"ckpt={broken / 'last.ckpt'}", "logger=none")
     result = interrupted_at(2 * STEPS - 1, *on, f"hydra.run.dir={again}")
     assert f"interrupted before another epoch was finished: begin again with ckpt={broken / 'last.ckpt'}" in result.err
-    result = train(*on, f"hydra.run.dir={rest}")
+    with warnings.catch_warnings(record=True) as warned:
+        result = train(*on, f"hydra.run.dir={rest}")
     assert result.status == 0, result.err
-    assert "resuming" not in result.err
-    assert all(float(seconds) < 600 for seconds in re.findall(r"epoch \d/4 .* (\S+) s$", result.out, re.MULTILINE))
+    assert not [str(one.message) for one in warned if "resuming" in str(one.message)]  # Lightning may, within an epoch
+    said = re.findall(r"epoch (\d)/4 .* (\S+) s$", result.out, re.MULTILINE)
+    assert [epoch for epoch, _ in said] == ["2", "3", "4"]
+    assert all(float(seconds) < 600 for _, seconds in said)
     assert same_result(whole, rest)
     assert whole_epochs(torch.load(rest / "last.ckpt", weights_only=True)) == 4
 

@@ -80,6 +80,4 @@ def test_a_training_that_diverges_ends_at_once(train, music: Path, tmp_path: Pat
         "error: the model's scores are not finite numbers: its training diverged; try a lower learning rate"
     )
     assert "epoch 3/6" not in result.out
-    last = run / "last.ckpt"
-    weights = torch.load(last, weights_only=True)["state_dict"].values() if last.is_file() else ()
-    assert all(bool(torch.isfinite(weight).all()) for weight in weights)
+    assert not list(run.glob("*.ckpt"))  # of weights that are no numbers nothing is kept

@@ -22,7 +22,7 @@ ROOT = Path(__file__).parent.parent.parent
 SMALL = ("data.clip_sec=1", "model.widths=[2,2]", "model.hidden=4", "trainer.max_epochs=1", "logger=none")
 
 
-PACKAGES = {"joblib": "hydra_joblib_launcher", "submitit": "hydra_submitit_launcher"}
+PACKAGES = {"submitit": "hydra_submitit_launcher"}
 
 
 def needs(extra: str) -> pytest.MarkDecorator:
@@ -34,12 +34,11 @@ def needs(extra: str) -> pytest.MarkDecorator:
 @pytest.mark.parametrize(
     "choice",
     [
-        pytest.param(("launcher=joblib", "hydra.launcher.n_jobs=2"), marks=needs("joblib"), id="joblib"),
         pytest.param(("launcher=submitit_local",), marks=needs("submitit"), id="submitit_local"),
         pytest.param(("launcher=ray", "hydra.launcher.ray.init.num_cpus=2"), marks=pytest.mark.ray, id="ray"),
     ],
 )
-def test_two_jobs_side_by_side_prepare_their_clips_once(
+def test_two_jobs_side_by_side_prepare_their_clips_once(  # those of joblib: test_readme.py
     choice: tuple[str, ...], train, music: Path, tmp_path: Path, monkeypatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))

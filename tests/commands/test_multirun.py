@@ -102,16 +102,16 @@ def test_training_sweep_has_a_table_names_failures_and_repeats_nothing(train, mu
 
 
 @pytest.mark.parametrize("command", ["train", "sweep_classical"])
-def test_two_folders_of_one_name_are_two_lines(command: str, run_command, make_music, tmp_path: Path) -> None:
+def test_two_folders_of_one_name_are_two_lines(command: str, train, sweep, make_music, tmp_path: Path) -> None:
     roots = [make_music(f"{place}/music", genres=genres) for place, genres in (("A", ("a", "c")), ("B", ("b", "c")))]
     settings = {
         "train": SMALL,
-        "sweep_classical": ("data.clip_sec=1", "transform=none", "classifier=knn", "search.jobs=1", "logger=none"),
+        "sweep_classical": ("data.clip_sec=1", "transform=none", "classifier=knn", "logger=none"),
     }
-    given = ("data=folder", "protocol=track", "report=false", *settings[command])
+    given = ("data=folder", "protocol=track", *settings[command])
     for number, (root, seed) in enumerate(itertools.product(roots, (0, 1))):
         place = f"hydra.run.dir={tmp_path / 'runs' / str(number)}"
-        result = run_command(command, f"data.root={root}", f"seed={seed}", place, *given)
+        result = {"train": train, "sweep_classical": sweep}[command](f"data.root={root}", f"seed={seed}", place, *given)
         assert result.status == 0, result.err
     standings = leaderboard(read_runs([tmp_path / "runs"]).runs)
     assert [len(standing.runs) for standing in standings] == [2, 2]
@@ -195,6 +195,7 @@ def test_any_error_at_the_end_of_a_multirun_fails_the_command(
             entry.guarded(lambda: Callbacks(config).on_multirun_end(config))
 
 
+@pytest.mark.usefixtures("without_pictures_in_tensorboard")
 def test_tensorboard_shows_a_sweep_as_one_table(train, music: Path, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     settings = ("protocol=kfold", "protocol.n_folds=2", "protocol.fold=0,1", "logger=tensorboard", *SMALL[:-1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -65,7 +66,9 @@ def workshop(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (gtzan / genre).mkdir(parents=True, exist_ok=True)
             number = GENRES.index(genre) + 1
             make_wav(gtzan / genre / f"{name}.wav", 100.0 * number + len(list((gtzan / genre).iterdir())))
-    run(["train.py", "data=folder", "data.root=music", "hydra.run.dir=runs/my_run", "data.clip_sec=1", *SMALL], folder)
+    trained = ["train.py", "data=folder", "data.root=music", "hydra.run.dir=runs/my_run", "data.clip_sec=1", *SMALL]
+    run(trained, folder, draw=True)
+    assert len(list((folder / "runs" / "my_run").glob("*.png"))) == 4
     return folder
 
 
@@ -73,11 +76,14 @@ def make_wav(path: Path, frequency: float) -> None:
     soundfile.write(path, tone(frequency, 3.3), 22050)
 
 
-def run(arguments: list[str], folder: Path, project: Path = ROOT) -> str:
-    """Run one of the project's scripts in a folder, in a process of its own, and return what it prints."""
+def run(arguments: list[str], folder: Path, project: Path = ROOT, *, draw: bool = False) -> str:
+    """Run one of the project's scripts in a folder, in a process of its own, and return what it prints.
+
+    Pictures of runs are drawn only where asked for: the tests look at those of the workshop and of a classical model.
+    """
     script, *rest = arguments
     environment = {**os.environ, "GENRE_STORES": str(folder / "stores")}
-    process = run_python([str(project / script), *rest], folder, environment, imported=project == ROOT)
+    process = run_python([str(project / script), *rest], folder, environment, imported=project == ROOT, draw=draw)
     assert process.returncode == 0, process.stdout + process.stderr
     return process.stdout
 
@@ -103,23 +109,44 @@ def test_training_commands_of_the_readme(line: str, workshop: Path) -> None:
         "data.clip_sec=3": "data.clip_sec=1",
         "data.clip_sec=5": "data.clip_sec=1",
         "data.hop_sec=2.5": "data.hop_sec=0.5",
+        "seed=0,1,2": "seed=0,1",
     }
     arguments = [shorter.get(argument, argument) for argument in arguments]  # the music of this test lasts 2.2 s
+    if "launcher=joblib" in arguments:
+        small.append("data.store_dir=stores of joblib")
     run([*arguments, *small], workshop)
     made = set(workshop.rglob("metrics.json")) - before
     if "resume=true" in arguments:  # the line before it has finished its jobs
         assert not made
         return
-    assert len(made) == (3 if "-m" in arguments else 1) + 2 * ("protocol.fold=range(5)" in arguments)
+    if "-m" not in arguments:
+        wanted = 1
+    elif "protocol.fold=range(5)" in arguments:
+        wanted = 5
+    else:
+        wanted = 2 if "seed=0,1" in arguments else 3
+    assert len(made) == wanted
     for path in made:
         assert 0 <= json.loads(path.read_text())["test"]["track_accuracy"] <= 1
+    if "launcher=joblib" in arguments:
+        check_jobs_side_by_side(sorted(path.parent for path in made))
+
+
+def check_jobs_side_by_side(runs: list[Path]) -> None:
+    """Jobs of a multirun prepared their clips once, shared the cores, and are one line of its table."""
+    logs = [(run / "run.log").read_text() for run in runs]
+    assert sum(len(re.findall(r"prepared \d+ clips of 15 tracks", log)) for log in logs) == 1
+    threads = [int(re.search(r"this job computes with (\d+) of \d+ cores", log)[1]) for log in logs]
+    assert sum(threads) <= max(2, len(os.sched_getaffinity(0)))
+    assert [json.loads((run / "metrics.json").read_text())["seed"] for run in runs] == [0, 1]
+    with (runs[0].parent / "leaderboard.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert (row["runs"], row["seeds"]) == ("2", "0 1")
 
 
 @pytest.fixture(scope="module")
 def feature_table(workshop: Path) -> Path:
     """The table of features that the README speaks of: of three tracks a genre, one on each fault-filtered side."""
-    import csv
-
     import numpy as np
 
     from genre.features.handcrafted import FEATURE_NAMES
@@ -147,10 +174,12 @@ def test_classical_commands_of_the_readme(line: str, workshop: Path) -> None:
         small += ["transform=none,pca", "classifier=ridge,knn", "classifier.grid={}"]
     if not any(argument.startswith("data=") for argument in arguments):
         small += ["data=folder", "data.root=music"]
-    run([*arguments, *small], workshop)
+    draw = "-m" not in arguments
+    run([*arguments, *small], workshop, draw=draw)
     made = set(workshop.rglob("metrics.json")) - before
     assert len(made) >= (2 if "-m" in arguments else 1)
     for path in made:
+        assert len(list(path.parent.glob("*.png"))) == (7 if draw else 0)
         assert 0 <= json.loads(path.read_text())["test"]["track_accuracy"] <= 1
 
 

@@ -99,6 +99,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.usefixtures("without_pictures_in_tensorboard")
 def test_every_step_has_its_learning_rate_and_every_epoch_that_of_its_last(train, music: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     small = ("data.clip_sec=1", "model.widths=[4,8]", "model.hidden=16", "trainer.max_epochs=2", "data.batch_size=4")

@@ -208,7 +208,7 @@ def test_what_is_not_as_usual_is_part_of_the_name(sweep, table: Path, tmp_path: 
     folder = tmp_path / "sweep"
     given = ("data=features_csv", f"data.csv={table}", "protocol=track", "logger=none")
     settings = ("transform=none", "classifier=ridge", "classifier.grid={}", "scaler=standard,minmax")
-    result = sweep("-m", *given, *settings, f"hydra.sweep.dir={folder}")
+    result = sweep("-m", *given, *settings, f"hydra.sweep.dir={folder}", "report=true")
     assert result.status == 0, result.err
     names = {path.parent.name for path in folder.rglob("metrics.json")}
     assert names == {"none_ridge_standard", "none_ridge_minmax"}
@@ -229,16 +229,17 @@ def test_a_cell_is_a_mean_over_seeds_only(sweep, table: Path, monkeypatch: pytes
 
     monkeypatch.setattr(sweep_plots, "accuracy_table_figure", figure)
     folder = tmp_path / "sweep"
-    given = ("data=features_csv", f"data.csv={table}", "protocol=track", "logger=none", "report=false", "seed=0,1")
+    given = ("data=features_csv", f"data.csv={table}", "protocol=track", "logger=none", "seed=0,1")
     settings = ("transform=none", "classifier=ridge", "classifier.grid={}", "+classifier.estimator.alpha=0.1,1e6")
     result = sweep("-m", *given, *settings, "protocol.train_share=0.5,1", f"hydra.sweep.dir={folder}")
     assert result.status == 0, result.err
+    runs = [read_run(path) for path in folder.rglob("metrics.json")]
+    assert len(runs) == 8
+    classical_sweeps.write_accuracy_tables(folder, runs)
     assert {path.name for path in folder.glob("accuracy_table*.png")} == {
         "accuracy_table_table_track_train_share0.5.png",
         "accuracy_table_table_track_train_share1.png",
     }
-    runs = [read_run(path) for path in folder.rglob("metrics.json")]
-    assert len(runs) == 8
     for share in ("0.5", "1"):
         accuracy, classifiers = drawn[f"train_share={share}"]
         assert set(classifiers) == {"ridge alpha=0.1", "ridge alpha=1000000.0"}
@@ -312,7 +313,7 @@ def test_a_sweep_says_how_many_runs_are_best() -> None:
 def test_a_failed_combination_is_in_the_table_and_stops_nothing(sweep, data, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     broken = ("-m", "transform=none", "classifier=knn,ridge", "+classifier.grid.alpha=[1]")
-    result = sweep(*broken, *data, f"hydra.sweep.dir={folder}")
+    result = sweep(*broken, *data, f"hydra.sweep.dir={folder}", "report=true")
     assert result.status == 1
     assert "1 of 2 runs failed (the first, none_knn: the grid tries classifier.alpha" in result.err
     assert "Traceback" not in result.err
@@ -443,20 +444,3 @@ def test_a_table_has_no_other_features(sweep, table: Path) -> None:
     result = sweep("data=features_csv", f"data.csv={table}", "feature_set=dynamics", "protocol=track")
     assert result.status == 1
     assert "a table has the features it has" in result.err
-
-
-def test_help_imports_nothing_heavy() -> None:
-    import subprocess
-    import sys
-
-    code = """
-import runpy, sys
-sys.argv = ["sweep_classical.py", "--help"]
-try:
-    runpy.run_path("sweep_classical.py", run_name="__main__")
-except SystemExit:
-    pass
-heavy = {"torch", "librosa", "numba", "sklearn", "matplotlib", "scipy"} & set(sys.modules)
-assert not heavy, heavy
-"""
-    subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=CONF.parent)

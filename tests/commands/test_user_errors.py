@@ -6,16 +6,13 @@ import errno
 import os
 import re
 import resource
-import signal
-import subprocess
-import sys
-import time
 import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from running import interrupted
 
 from genre.commands import training
 from genre.commands.callbacks import History
@@ -145,8 +142,9 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("+trainer.max_epoch=3", "there is no setting trainer.max_epoch;"),
     ],
 )
-def test_wrong_setting(argument: str, hint: str, fails) -> None:
-    assert hint in fails(argument)
+def test_wrong_setting(argument: str, hint: str, fails, music: Path) -> None:
+    data = () if argument.startswith("data=") else ("data=folder", f"data.root={music}")
+    assert hint in fails(*data, argument)
 
 
 @pytest.mark.parametrize(
@@ -445,23 +443,11 @@ def test_debug_shows_the_traceback(train, tmp_path: Path) -> None:
         train("data.clip_sec=0", "debug=true", f"hydra.run.dir={tmp_path / 'run'}")
 
 
-def test_interrupt_leaves_a_checkpoint_that_can_be_continued(train, music: Path, stores: Path, tmp_path: Path) -> None:
+def test_interrupt_leaves_a_checkpoint_that_can_be_continued(train, music: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    command = [
-        sys.executable, str(ROOT / "train.py"), "data=folder", f"data.root={music}", f"hydra.run.dir={run}",
-        *SMALL[:3], "data.batch_size=8", "logger=none", "trainer.max_epochs=100000", "callbacks.patience=null",
-    ]  # fmt: skip
-    environment = {**os.environ, "GENRE_STORES": str(stores)}
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=tmp_path, env=environment,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509 a shell's background jobs ignore it
-    )  # fmt: skip
-    deadline = time.monotonic() + 120
-    while not (run / "last.ckpt").is_file() and time.monotonic() < deadline and process.poll() is None:
-        time.sleep(0.2)
-    process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=60)
-    assert process.returncode == 1, out
+    endless = ("trainer.max_epochs=100000", "callbacks.patience=null")
+    given = ("data=folder", f"data.root={music}", f"hydra.run.dir={run}")
+    out = interrupted([*given, *SMALL[:3], "data.batch_size=8", "logger=none", *endless])
     assert "Traceback" not in out
     assert f"ckpt={run / 'last.ckpt'}" in out
     done = torch.load(run / "last.ckpt", weights_only=True)["epoch"] + 1
