@@ -21,6 +21,7 @@ import genre
 from genre.commands import tensorboard
 from genre.commands.arguments import override_name
 from genre.commands.build import (
+    TrainerParts,
     build_datamodule,
     build_model,
     build_trainer,
@@ -127,16 +128,18 @@ def run(cfg: DictConfig) -> float | None:
 def _run_in(folder: Path, composed: Composition) -> float | None:
     cfg = composed.cfg
     tell_if_interrupted(BEFORE_WORK[cfg.mode])
+    _check_audio(cfg)
     require_settings(cfg)
     check_seed(cfg.seed)
     cfg.callbacks.monitor_mode = monitor_mode(cfg.callbacks)  # so that hash and settings say how epochs were judged
     _quiet()
     if not is_first_process():
         fall_silent()
+    parts = build_trainer(cfg, folder)  # before the data, for which music may be composed
     with preparation_bar() as bar:
         datamodule = build_datamodule(cfg, progress=bar.prepared, say=say, fingerprint_progress=bar.listened)
         seed_everything(cfg.seed, workers=True, verbose=False)
-        job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
+        job = Job(composed, folder, parts, datamodule)  # finds what is wrong with the settings before audio is prepared
         if job.leads:
             keep_command(folder, over_finished=cfg.mode == "test")
         datamodule.prepare_data()
@@ -156,6 +159,15 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         _tell_data(datamodule, folder, notices)
     with job_processes():
         return job.fit() if cfg.mode == "fit" else job.test()
+
+
+def _check_audio(cfg: DictConfig) -> None:
+    """Raise ConfigError if the data are a table of features, from which no clips can be cut."""
+    if "source" not in cfg.data:
+        raise ConfigError(
+            "data=features_csv is a table of features, which is for sweep_classical.py; choose audio here, such as "
+            "data=folder data.root=..."
+        )
 
 
 @dataclass(frozen=True)
@@ -245,6 +257,8 @@ class Job:
         The configuration.
     folder
         Where the run writes.
+    parts
+        The trainer, and what else is asked for things.
     datamodule
         The data; they need not be prepared yet.
 
@@ -254,12 +268,12 @@ class Job:
         If a setting is wrong, or the checkpoint does not fit.
     """
 
-    def __init__(self, composed: Composition, folder: Path, datamodule: GenreDataModule) -> None:
+    def __init__(self, composed: Composition, folder: Path, parts: TrainerParts, datamodule: GenreDataModule) -> None:
         self.composed = composed
         self.cfg = composed.cfg
         self.folder = folder
         self.datamodule = datamodule
-        self.parts = build_trainer(self.cfg, folder)
+        self.parts = parts
         check_processes(self.parts.trainer)
         datamodule.trainer = self.parts.trainer  # tells every process which clips are its own
         self.leads = self.parts.trainer.is_global_zero
