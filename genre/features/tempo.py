@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from genre.features.compiled import compiled
 from genre.features.scratch import scratch
-from genre.features.stft import hann
 
 _WINDOW_SEC = 8.0  # of onset strength correlated with itself
 _START_BPM = 120.0  # the tempo expected beforehand; each octave away from it costs a standard deviation
@@ -94,12 +93,13 @@ def _with_ramps(strength: NDArray[np.float32], length: int) -> NDArray[np.float3
 def _lags(sample_rate: int, hop_length: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Return the window, and for each lag the tempo in beats a minute and its log preference."""
     size = int(_WINDOW_SEC * sample_rate) // hop_length
+    window = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(size) / size)
     beats_per_minute = np.empty(size)
     beats_per_minute[0] = np.inf
     beats_per_minute[1:] = 60.0 * sample_rate / (hop_length * np.arange(1.0, size))
     preference = -0.5 * (np.log2(beats_per_minute) - np.log2(_START_BPM)) ** 2
     preference[: np.argmax(beats_per_minute < _MAX_BPM)] = -np.inf
-    return hann(size), beats_per_minute, preference
+    return window, beats_per_minute, preference
 
 
 @compiled
