@@ -29,10 +29,10 @@ from genre.commands.callbacks import (
     WholeCheckpoints,
 )
 from genre.commands.runs import in_multirun
-from genre.commands.study import STUDY_SWEEPER, check_tracks, open_study
+from genre.commands.study import STUDY, check_tracks, open_study
 from genre.data.backends import Backend
 from genre.data.clips import ClipSpec
-from genre.data.datamodule import GenreDataModule
+from genre.data.datamodule import DataSettings, GenreDataModule
 from genre.data.duplicates import FingerprintProgress
 from genre.data.fingerprint import digest
 from genre.data.preparation import Progress
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 NOT_SHAPING = ("store_dir", "jobs", "in_memory", "root", "source", "csv")
 """Settings of data that say where things are or how fast they go; the audio itself counts by its content."""
 
-SHOWN_ONLY = ("enable_progress_bar", "enable_model_summary", "log_every_n_steps")
+SHOWN_ONLY = ("enable_progress_bar", "log_every_n_steps")
 """Settings of trainer that say what is shown of a training."""
 
 TRAINING_GROUPS = (
@@ -70,6 +70,15 @@ CLASSICAL_GROUPS = ("protocol", "frontend", "scaler", "transform", "classifier",
 
 PRECISIONS = ("auto", "32", "32-true", "64", "64-true", "16-mixed", "bf16-mixed")
 """Values of ``trainer.precision``: those that keep the weights exact, as a checkpoint has them."""
+
+SET_HERE = {
+    "callbacks": "callbacks.monitor, callbacks.patience and callbacks.weight_average say what is done beside training",
+    "logger": "logger=none or logger=tensorboard says what is logged",
+    "plugins": "trainer.precision and trainer.strategy say how it is computed",
+    "default_root_dir": "hydra.run.dir says where a run writes",
+    "enable_model_summary": "the number of parameters is said where training begins",
+}
+"""Arguments of Lightning's Trainer that are no settings, since a run gives its own, and what there is instead."""
 
 MACHINE = ("accelerator", "devices", "strategy", "num_nodes")
 """Settings of trainer that a machine may not have what it takes for."""
@@ -102,29 +111,34 @@ def build_datamodule(
         If a setting is wrong or the data set cannot be used.
     """
     data = cfg.data
-    protocol: Protocol = instantiate(cfg.protocol)  # before the catalogue, for which music may be composed
+    protocol: Protocol = instantiate(cfg.protocol)  # all settings before the catalogue, for which music may be composed
     clips = ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate)
     damage, copies = _damage(cfg)
     frontend: FrontEnd = instantiate(cfg.frontend, _convert_="all")
     if cfg.get("mode") == "fit":
         check_decibels(frontend, cfg.augment)
-    return GenreDataModule(
-        catalogue=instantiate(data.source),
-        protocol=protocol,
-        frontend=frontend,
-        clips=clips,
-        store_dir=data.store_dir,
+    settings = DataSettings(
+        store_dir=Path(data.store_dir),
         batch_size=data.batch_size,
         in_memory=data.in_memory,
         max_clips=data.max_clips,
         artist_balance=data.artist_balance,
-        augment=instantiate(cfg.augment) if "augment" in cfg else None,
         seed=cfg.seed,
         jobs=data.jobs,
-        backend=Backend(cfg.prepare.backend, cfg.prepare.address),
         damage=damage,
         copies=copies,
         duplicates=data.duplicates,
+    )
+    augment = instantiate(cfg.augment) if "augment" in cfg else None
+    backend = Backend(cfg.prepare.backend, cfg.prepare.address)
+    return GenreDataModule(
+        instantiate(data.source),
+        protocol,
+        frontend,
+        clips,
+        settings,
+        augment=augment,
+        backend=backend,
         only_test=cfg.get("mode") == "test",
         progress=progress,
         say=say,
@@ -242,7 +256,10 @@ def build_trainer(cfg: DictConfig, folder: Path) -> TrainerParts:
 
 
 def _check_limits(cfg: DictConfig, monitor: str | None) -> None:
-    """Raise ConfigError for what Lightning offers to see and to judge less, where nothing sensible would be left."""
+    """Raise ConfigError for what Lightning offers and a run has no use for, or would have nothing sensible left of."""
+    for name, instead in SET_HERE.items():
+        if name in cfg.trainer:
+            raise ConfigError(f"trainer.{name} is given by the run itself; take it out: {instead}")
     if cfg.trainer.get("fast_dev_run"):
         raise ConfigError(
             f"trainer.fast_dev_run={cfg.trainer.fast_dev_run} leaves no checkpoint, which a run needs for its "
@@ -359,7 +376,7 @@ def check_tracks_of_trial(table: TrackTable, *, leads: bool) -> None:
     if not _in_sweep():
         return
     hydra = HydraConfig.get()
-    if hydra.sweeper.get("_target_") == STUDY_SWEEPER:
+    if hydra.runtime.choices["hydra/sweeper"] == STUDY:
         check_tracks(Path(hydra.sweep.dir), int(hydra.job.num), tracks_text(table), keep=leads)
 
 

@@ -65,7 +65,8 @@ class LearningRate(Callback):
     def on_before_optimizer_step(self, trainer: Trainer, pl_module: LightningModule, optimizer: Optimizer) -> None:
         """Log the rate of the coming step."""
         self.rate = float(optimizer.param_groups[0]["lr"])
-        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        every = trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if every and trainer.global_step % every == 0:  # 0: never
             for logger in trainer.loggers:
                 logger.log_metrics({"learning_rate": self.rate}, step=trainer.global_step)
 

@@ -13,7 +13,15 @@ from genre.commands.entry import plain_arguments
 from genre.commands.importing import importing
 from genre.commands.listing import check_top, resolved_format
 from genre.commands.live import MICROPHONE, STREAM, is_live, listen, print_devices
-from genre.commands.settings import check_switches, denoiser_maker, listed, results_folder, thresholds, wanted_plots
+from genre.commands.settings import (
+    check_groups,
+    check_switches,
+    denoiser_maker,
+    listed,
+    results_folder,
+    thresholds,
+    wanted_plots,
+)
 from genre.errors import ConfigError, near_names
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ def run(cfg: DictConfig) -> None:
     GenreError
         For everything the user can mend; also when some of the files could not be used.
     """
+    check_groups(cfg)
     check_switches(cfg)
     if cfg.devices:
         print_devices(resolved_format(cfg.format))

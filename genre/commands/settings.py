@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 PLOTS = ("timeline", "denoise")
 
+GROUPS = {
+    "unsure": "give unsure.probability and unsure.margin, both 0 for never unsure",
+    "live": "give those that you mean, such as live.seconds=10",
+}
+"""Settings that are made of others, and what to give instead of them."""
+
 SWITCHES = ("clips", "devices", "debug", "live.real_time", "live.carry")
 """Settings that are true or false."""
 
@@ -54,6 +60,20 @@ def wanted_plots(cfg: DictConfig) -> tuple[str, ...]:
         if name not in PLOTS:
             raise ConfigError(f"plot={name} is unknown; {near_names(name, PLOTS)}")
     return plots
+
+
+def check_groups(cfg: DictConfig) -> None:
+    """Raise unless every setting that is made of others is still made of them.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first that is not, as in ``unsure=0.5``.
+    """
+    for name, remedy in GROUPS.items():
+        if not isinstance(cfg[name], DictConfig):
+            shown = "null" if cfg[name] is None else cfg[name]
+            raise ConfigError(f"{name}={shown} is given whole, but it is made of other settings; {remedy}")
 
 
 def check_switches(cfg: DictConfig) -> None:

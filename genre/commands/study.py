@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 STUDY_FILE = "study.journal"
 STUDY_NAME = "hparams_search"
-STUDY_SWEEPER = "hydra_plugins.study_sweeper.StudySweeper"
+STUDY = "study"
+"""Choice of ``hydra/sweeper`` that makes a multirun a search; see conf/hydra/sweeper/study.yaml."""
+
 PRUNED_AT = "pruned_at"
 """User attribute of a trial that was stopped early: the epoch after which it was."""
 

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ import genre
 from genre.commands import tensorboard
 from genre.commands.arguments import override_name
 from genre.commands.build import (
+    TrainerParts,
     build_datamodule,
     build_model,
     build_trainer,
@@ -66,7 +67,7 @@ from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, RunReport, summary, write_run
 from genre.inference.memory import keep_freed_memory, return_freed_memory
 from genre.models.base import GenreModule
-from genre.models.registry import BEST, LAST, file_of_run, load_model, read_checkpoint
+from genre.models.registry import BEST, LAST, file_of_run, load_model, model_of, read_checkpoint
 
 MODES = ("fit", "test")
 
@@ -127,16 +128,18 @@ def run(cfg: DictConfig) -> float | None:
 def _run_in(folder: Path, composed: Composition) -> float | None:
     cfg = composed.cfg
     tell_if_interrupted(BEFORE_WORK[cfg.mode])
+    _check_audio(cfg)
     require_settings(cfg)
     check_seed(cfg.seed)
     cfg.callbacks.monitor_mode = monitor_mode(cfg.callbacks)  # so that hash and settings say how epochs were judged
     _quiet()
     if not is_first_process():
         fall_silent()
+    parts = build_trainer(cfg, folder)  # before the data, for which music may be composed
     with preparation_bar() as bar:
         datamodule = build_datamodule(cfg, progress=bar.prepared, say=say, fingerprint_progress=bar.listened)
         seed_everything(cfg.seed, workers=True, verbose=False)
-        job = Job(composed, folder, datamodule)  # finds what is wrong with the settings before anything takes time
+        job = Job(composed, folder, parts, datamodule)  # finds what is wrong with the settings before audio is prepared
         if job.leads:
             keep_command(folder, over_finished=cfg.mode == "test")
         datamodule.prepare_data()
@@ -156,6 +159,15 @@ def _run_in(folder: Path, composed: Composition) -> float | None:
         _tell_data(datamodule, folder, notices)
     with job_processes():
         return job.fit() if cfg.mode == "fit" else job.test()
+
+
+def _check_audio(cfg: DictConfig) -> None:
+    """Raise ConfigError if the data are a table of features, from which no clips can be cut."""
+    if "source" not in cfg.data:
+        raise ConfigError(
+            "data=features_csv is a table of features, which is for sweep_classical.py; choose audio here, such as "
+            "data=folder data.root=..."
+        )
 
 
 @dataclass(frozen=True)
@@ -236,6 +248,21 @@ def merge_overrides(earlier: Sequence[str], later: Sequence[str], groups: set[st
     return [override for override in earlier if not replaced(override)] + list(later)
 
 
+class SideLogits(NamedTuple):
+    """What a model says of the clips of one side.
+
+    Parameters
+    ----------
+    logits : shape=(n, classes)
+        Before they are calibrated.
+    batch
+        ``label``, ``track`` and ``start`` of the clips, each of shape (n,).
+    """
+
+    logits: NDArray[np.float32]
+    batch: dict[str, NDArray[np.int64]]
+
+
 class Job:
     """One run: its configuration, its folder, its data, its model.
 
@@ -245,6 +272,8 @@ class Job:
         The configuration.
     folder
         Where the run writes.
+    parts
+        The trainer, and what else is asked for things.
     datamodule
         The data; they need not be prepared yet.
 
@@ -254,12 +283,12 @@ class Job:
         If a setting is wrong, or the checkpoint does not fit.
     """
 
-    def __init__(self, composed: Composition, folder: Path, datamodule: GenreDataModule) -> None:
+    def __init__(self, composed: Composition, folder: Path, parts: TrainerParts, datamodule: GenreDataModule) -> None:
         self.composed = composed
         self.cfg = composed.cfg
         self.folder = folder
         self.datamodule = datamodule
-        self.parts = build_trainer(self.cfg, folder)
+        self.parts = parts
         check_processes(self.parts.trainer)
         datamodule.trainer = self.parts.trainer  # tells every process which clips are its own
         self.leads = self.parts.trainer.is_global_zero
@@ -332,14 +361,16 @@ class Job:
                     missing_ok=True
                 )  # which says that training ended, so that it would be evaluated
             return None
-        self.model = load_model(best)
+        checkpoint = read_checkpoint(best)
+        self.model = model_of(checkpoint, best)
         self.model.provenance = {**provenance, "evaluated": self._evaluated}  # the best epoch may be an earlier run's
-        logits, batch = self._logits("val")
-        self.model.temperature.fill_(fit_temperature(logits, batch["label"]))
+        val = self._logits("val")
+        self.model.temperature.fill_(fit_temperature(val.logits, val.batch["label"]))
+        epoch = int(checkpoint["epoch"])
         if self.leads:
-            finish_checkpoint(best, self.model, self.parts.history)
-            _calibrate_last(self.folder / LAST, best, self.model)
-        return self._evaluate(best)
+            finish_checkpoint(checkpoint, best, self.model, self.parts.history)
+            _calibrate_last(self.folder / LAST, epoch, self.model)
+        return self._evaluate(best, epoch, {"val": val})
 
     def test(self) -> float | None:
         """Evaluate the checkpoint and report."""
@@ -347,7 +378,7 @@ class Job:
         own_hash = evaluated_hash(self.earlier, self._evaluated, epoch)
         self.model.provenance = {**self.earlier, "config_hash": own_hash}
         self._recall_history(self.cfg.ckpt)
-        return self._evaluate(Path(self.cfg.ckpt))
+        return self._evaluate(Path(self.cfg.ckpt), epoch, {})
 
     def _recall_history(self, checkpoint: str | Path) -> None:
         kept = read_checkpoint(checkpoint).get("callbacks", {}).get(self.parts.history.state_key)
@@ -416,9 +447,17 @@ class Job:
                     f"({_short(have[name])}); choose the data it was trained on, or train anew"
                 )
 
-    def _evaluate(self, checkpoint: Path) -> float | None:
-        """Predict validation (if there are any) and test clips, write every output of the run, show the result."""
-        sides = {side: self._predict(side) for side in self.datamodule.judged}
+    def _evaluate(self, checkpoint: Path, epoch: int, known: Mapping[str, SideLogits]) -> float | None:
+        """Predict validation (if there are any) and test clips, write every output of the run, show the result.
+
+        Parameters
+        ----------
+        checkpoint, epoch
+            What is evaluated, and the number of its epoch, counted from 0.
+        known
+            Logits of sides that the model has predicted already.
+        """
+        sides = {side: self._predictions(known.get(side) or self._logits(side)) for side in self.datamodule.judged}
         if not self.leads:
             return None
         origin = self.model.provenance
@@ -441,7 +480,7 @@ class Job:
             test=sides["test"],
             history=self.parts.history.values,
             artist=self.datamodule.table.known_artists,
-            best_epoch=int(read_checkpoint(checkpoint)["epoch"]) + 1,
+            best_epoch=epoch + 1,
             settings=compared_settings(self.composed.told, self.datamodule.table),
             also=lambda report: self._log(report, sides),
         )
@@ -459,9 +498,9 @@ class Job:
             tensorboard.log_clips(logger, self.datamodule, sides["test"])
             logger.finalize("success")
 
-    def _predict(self, side: str) -> Predictions:
-        logits, batch = self._logits(side)
-        calibrated = torch.from_numpy(logits).double() / float(self.model.temperature)
+    def _predictions(self, side: SideLogits) -> Predictions:
+        batch = side.batch
+        calibrated = torch.from_numpy(side.logits).double() / float(self.model.temperature)
         return Predictions(
             track=tuple(self.datamodule.tracks[track].file for track in batch["track"]),
             start_sec=batch["start"] / self.datamodule.clips.sample_rate,
@@ -470,12 +509,12 @@ class Job:
             labels=self.datamodule.labels,
         )
 
-    def _logits(self, side: str) -> tuple[NDArray[np.float32], dict[str, NDArray[np.int64]]]:
-        """Return the logits (n, classes) of one side, and label, track and start of its clips, of all processes."""
+    def _logits(self, side: str) -> SideLogits:
+        """Return what the model says of the clips of one side, of all processes."""
         batches: Any = self.parts.trainer.predict(self.model, self.datamodule.loader(side))
         joined = {name: torch.cat([batch[name] for batch in batches]).cpu().numpy() for name in batches[0]}
         joined = gathered(joined)
-        return joined.pop("logits"), joined
+        return SideLogits(joined.pop("logits"), joined)
 
 
 def count_parameters(model: torch.nn.Module) -> int:
@@ -490,8 +529,8 @@ def whole_epochs(checkpoint: Mapping[str, Any]) -> int | None:
     return finished if 0 < finished == epochs["started"] else None
 
 
-def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:
-    """Write into a checkpoint, whole or not at all, what is known at the end of the training.
+def finish_checkpoint(checkpoint: dict[str, Any], path: Path, model: GenreModule, history: History) -> None:
+    """Write a checkpoint with what is known at the end of the training, whole or not at all, where it was read from.
 
     That is the temperature, the history of the whole training, and where the model comes from.
 
@@ -500,19 +539,18 @@ def finish_checkpoint(path: Path, model: GenreModule, history: History) -> None:
     CheckpointError
         If the system refuses, as on a full disk.
     """
-    checkpoint = read_checkpoint(path)
     checkpoint["genre"]["provenance"] = model.provenance
     checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
     checkpoint["callbacks"][history.state_key] = history.state_dict()
     write_checkpoint(checkpoint, path)
 
 
-def _calibrate_last(last: Path, best: Path, model: GenreModule) -> None:
+def _calibrate_last(last: Path, best_epoch: int, model: GenreModule) -> None:
     """Write the temperature into the last checkpoint too, if it holds the same weights."""
     if not last.is_file():
         return
     checkpoint = read_checkpoint(last)
-    if checkpoint["epoch"] == read_checkpoint(best)["epoch"]:
+    if checkpoint["epoch"] == best_epoch:
         checkpoint["state_dict"]["temperature"] = model.temperature.cpu()
         write_checkpoint(checkpoint, last)
 

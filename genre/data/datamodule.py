@@ -67,6 +67,82 @@ class Statistics:
     class_share: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class DataSettings:
+    """Settings of a data module: where clips are kept and how batches are made of them.
+
+    Parameters
+    ----------
+    store_dir
+        Folder of prepared clips.
+    batch_size
+        Clips a batch.
+    in_memory
+        ``True`` holds the clips in memory, ``False`` reads them from disk as they are needed, ``"auto"`` decides by
+        their size.
+    max_clips
+        A training epoch sees no more clips than this of one track; ``None`` is no limit.
+    artist_balance
+        How far artists of a class count alike in training, whatever the number of their clips: 0 not at all, 1 wholly.
+        Training batches then have ``"weight": (B,)``, see :func:`genre.data.balance.artist_weights`.
+    seed
+        Of the training clips of an epoch, their order and their augmentation.
+    jobs
+        Processes that prepare clips; ``None`` is one a core.
+    damage, copies
+        What befalls damaged copies, and how many are prepared beside the clean clips. Training draws every clip from
+        the clean ones or a copy, each equally often; everything else sees clean clips only.
+    duplicates
+        How tracks are found that hold one recording, which protocols keep on one side: ``"fingerprint"`` by their
+        sound, ``"content"`` only where the decoded samples are the same.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range.
+    """
+
+    store_dir: Path = Path("stores")
+    batch_size: int = 32
+    in_memory: bool | str = "auto"
+    max_clips: int | None = None
+    artist_balance: float = 0.0
+    seed: int = 0
+    jobs: int | None = None
+    damage: Damage | None = None
+    copies: int = 0
+    duplicates: str = "fingerprint"
+
+    def __post_init__(self) -> None:
+        if not _is_whole(self.batch_size, least=2):
+            raise ConfigError(f"data.batch_size={self.batch_size} is not a number of clips from 2 on; 32 is usual")
+        if not _is_whole(self.seed, least=0):
+            raise ConfigError(f"seed={self.seed} is not a whole number from 0 on; choose another")
+        if self.in_memory not in (True, False, "auto"):
+            raise ConfigError(
+                f"data.in_memory={self.in_memory} is unknown; {near_names(str(self.in_memory), _IN_MEMORY)}"
+            )
+        if self.max_clips is not None and not _is_whole(self.max_clips, least=1):
+            raise ConfigError(
+                f"data.max_clips={self.max_clips} is not a number of clips; give 1 or more, or null for all"
+            )
+        check_artist_balance(self.artist_balance)
+        if self.jobs is not None and not _is_whole(self.jobs, least=1):
+            raise ConfigError(f"data.jobs={self.jobs} is not a number of processes; leave it at null for one a core")
+        self._check_copies()
+        if self.duplicates not in DUPLICATES:
+            known = near_names(str(self.duplicates), DUPLICATES)
+            raise ConfigError(f"data.duplicates={self.duplicates} is unknown; {known}")
+
+    def _check_copies(self) -> None:
+        if not _is_whole(self.copies, least=0):
+            raise ConfigError(f"damage.copies={self.copies} is not a number of damaged copies; choose 0 or more")
+        if self.copies > 0 and self.damage is None:
+            raise ConfigError(
+                f"damage.copies={self.copies} asks for copies that nothing damages; choose damage=microphone"
+            )
+
+
 class GenreDataModule(LightningDataModule):
     """Clips of a catalogue, dealt to train, val and test by a protocol.
 
@@ -84,32 +160,12 @@ class GenreDataModule(LightningDataModule):
         What makes a spectrogram of a clip.
     clips
         How tracks are cut.
-    store_dir
-        Folder of prepared clips.
-    batch_size
-        Clips a batch.
-    in_memory
-        ``True`` holds the clips in memory, ``False`` reads them from disk as they are needed, ``"auto"`` decides by
-        their size.
-    max_clips
-        A training epoch sees no more clips than this of one track; ``None`` is no limit.
-    artist_balance
-        How far artists of a class count alike in training, whatever the number of their clips: 0 not at all, 1 wholly.
-        Training batches then have ``"weight": (B,)``, see :func:`genre.data.balance.artist_weights`.
+    settings
+        Where clips are kept and how batches are made of them.
     augment
         What is done to training batches.
-    seed
-        Of the training clips of an epoch, their order and their augmentation.
-    jobs
-        Processes that prepare clips; ``None`` is one a core.
     backend
-        What runs them; processes of this machine by default.
-    damage, copies
-        What befalls damaged copies, and how many are prepared beside the clean clips. Training draws every clip from
-        the clean ones or a copy, each equally often; everything else sees clean clips only.
-    duplicates
-        How tracks are found that hold one recording, which protocols keep on one side: ``"fingerprint"`` by their
-        sound, ``"content"`` only where the decoded samples are the same.
+        What runs the processes that prepare clips; processes of this machine by default.
     only_test
         Whether a model that is trained already is tested, so that other sides than test may be empty, see
         :meth:`genre.data.protocols.Protocol.deal`.
@@ -117,11 +173,6 @@ class GenreDataModule(LightningDataModule):
         See :func:`genre.data.store.prepare`.
     fingerprint_progress
         See :func:`genre.data.duplicates.prints.fingerprints`.
-
-    Raises
-    ------
-    ConfigError
-        If a setting is out of range.
     """
 
     def __init__(
@@ -130,57 +181,23 @@ class GenreDataModule(LightningDataModule):
         protocol: Protocol,
         frontend: FrontEnd,
         clips: ClipSpec,
+        settings: DataSettings | None = None,
         *,
-        store_dir: str | Path = "stores",
-        batch_size: int = 32,
-        in_memory: bool | str = "auto",
-        max_clips: int | None = None,
-        artist_balance: float = 0.0,
         augment: Augment | None = None,
-        seed: int = 0,
-        jobs: int | None = None,
         backend: Backend | None = None,
-        damage: Damage | None = None,
-        copies: int = 0,
-        duplicates: str = "fingerprint",
         only_test: bool = False,
         progress: Progress | None = None,
         say: Callable[[str], None] = lambda _: None,
         fingerprint_progress: FingerprintProgress | None = None,
     ) -> None:
         super().__init__()
-        if not _is_whole(batch_size, least=2):
-            raise ConfigError(f"data.batch_size={batch_size} is not a number of clips from 2 on; 32 is usual")
-        if not _is_whole(seed, least=0):
-            raise ConfigError(f"seed={seed} is not a whole number from 0 on; choose another")
-        if in_memory not in (True, False, "auto"):
-            raise ConfigError(f"data.in_memory={in_memory} is unknown; {near_names(str(in_memory), _IN_MEMORY)}")
-        if max_clips is not None and not _is_whole(max_clips, least=1):
-            raise ConfigError(f"data.max_clips={max_clips} is not a number of clips; give 1 or more, or null for all")
-        if jobs is not None and not _is_whole(jobs, least=1):
-            raise ConfigError(f"data.jobs={jobs} is not a number of processes; leave it at null for one a core")
-        if not _is_whole(copies, least=0):
-            raise ConfigError(f"damage.copies={copies} is not a number of damaged copies; choose 0 or more")
-        if copies > 0 and damage is None:
-            raise ConfigError(f"damage.copies={copies} asks for copies that nothing damages; choose damage=microphone")
-        if duplicates not in DUPLICATES:
-            raise ConfigError(f"data.duplicates={duplicates} is unknown; {near_names(str(duplicates), DUPLICATES)}")
         self.catalogue = catalogue
         self.protocol = protocol
         self.frontend = frontend
         self.clips = clips
-        self.store_dir = Path(store_dir)
-        self.batch_size = batch_size
-        self.in_memory = in_memory
-        self.max_clips = max_clips
-        self.artist_balance = check_artist_balance(artist_balance)
+        self.settings = settings or DataSettings()
         self.augment = augment or Augment()
-        self.seed = seed
-        self.jobs = jobs
         self.backend = backend
-        self.damage = damage
-        self.copies = copies
-        self.duplicates = duplicates
         self.only_test = only_test
         self.notices: tuple[str, ...] = ()
         self._progress = progress
@@ -281,27 +298,27 @@ class GenreDataModule(LightningDataModule):
     def _open_damaged(self) -> tuple[Store, ...]:
         """Return the stores of the damaged copies, whose rows are those of the clean store."""
         if self._damaged is None:
-            self._damaged = tuple(self._open_copy(number) for number in range(1, self.copies + 1))
+            self._damaged = tuple(self._open_copy(number) for number in range(1, self.settings.copies + 1))
         return self._damaged
 
     def _open_copy(self, number: int) -> Store:
-        assert self.damage is not None
+        assert self.settings.damage is not None
         clean = self._open_store()
-        copy = self._prepare(DamagedClips(**self.clips.settings(), damage=self.damage, copy=number))
+        copy = self._prepare(DamagedClips(**self.clips.settings(), damage=self.settings.damage, copy=number))
         if not (np.array_equal(copy.track, clean.track) and np.array_equal(copy.start, clean.start)):
             raise StoreError("the audio files changed while they were prepared; run again when nothing writes to them")
         return copy
 
     def _find_pairs(self) -> tuple[Duplicate, ...]:
         if self._pairs is None:
-            if self.duplicates == "content":
+            if self.settings.duplicates == "content":
                 self._pairs = identical([track.content for track in self.prepared])
             else:
                 path = {track.file: track.path for track in self.catalogue.tracks}
                 self._pairs = duplicates_among(
                     [AudioFile(track.file, path[track.file], track.bytes_hash) for track in self.prepared],
-                    self.store_dir,
-                    jobs=self.jobs,
+                    self.settings.store_dir,
+                    jobs=self.settings.jobs,
                     progress=self._fingerprint_progress,
                     say=self._say,
                 )
@@ -312,8 +329,8 @@ class GenreDataModule(LightningDataModule):
             [SourceFile(track.file, track.path) for track in self.catalogue.tracks],
             clips,
             self.frontend.stored_settings(),
-            store_dir=self.store_dir,
-            jobs=self.jobs,
+            store_dir=self.settings.store_dir,
+            jobs=self.settings.jobs,
             backend=self.backend,
             progress=self._progress,
             say=self._say,
@@ -341,7 +358,7 @@ class GenreDataModule(LightningDataModule):
             )
         damaged = self._open_damaged()
         size = (1 + len(damaged)) * store.spectrogram.nbytes
-        hold = self.in_memory is True or (self.in_memory == "auto" and size <= IN_MEMORY_BYTES)
+        hold = self.settings.in_memory is True or (self.settings.in_memory == "auto" and size <= IN_MEMORY_BYTES)
         self.arrays = ClipArrays(
             spectrogram=_held(store.spectrogram, hold),
             features=_held(store.features, True),
@@ -478,13 +495,13 @@ class GenreDataModule(LightningDataModule):
         trainer = self.trainer
         sampler = ClipBatchSampler(
             rows,
-            batch_size=self.batch_size,
-            seed=self.seed,
+            batch_size=self.settings.batch_size,
+            seed=self.settings.seed,
             rank=trainer.global_rank if trainer is not None else 0,
             world_size=trainer.world_size if trainer is not None else 1,
-            versions=1 + self.copies,
+            versions=1 + self.settings.copies,
         )
-        arrays = self._versions if isinstance(rows, RandomCrops) and self.copies > 0 else self.arrays
+        arrays = self._versions if isinstance(rows, RandomCrops) and self.settings.copies > 0 else self.arrays
         return DataLoader(BatchDataset(arrays), batch_size=None, sampler=sampler)
 
     def train_dataloader(self) -> DataLoader[Batch]:
@@ -498,7 +515,9 @@ class GenreDataModule(LightningDataModule):
 
     def _crops(self) -> RandomCrops:
         rows = self.rows("train")
-        return RandomCrops(rows, self.arrays.track[rows], self.arrays.start[rows], self.clips.length, self.max_clips)
+        return RandomCrops(
+            rows, self.arrays.track[rows], self.arrays.start[rows], self.clips.length, self.settings.max_clips
+        )
 
     def _drawn_tracks(self) -> NDArray[np.int64]:
         """Return the track of each clip of a training epoch, in no order; the same in every epoch."""
@@ -513,7 +532,7 @@ class GenreDataModule(LightningDataModule):
     def track_weights(self) -> NDArray[np.float32]:
         """Weight of the clips of each track in training, shape (n_tracks,); 0 for tracks of other sides."""
         n_clips = np.bincount(self._drawn_tracks(), minlength=len(self.tracks))
-        return artist_weights(self.table, n_clips, self.artist_balance)
+        return artist_weights(self.table, n_clips, float(self.settings.artist_balance))
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Return the validation batches."""
@@ -527,7 +546,7 @@ class GenreDataModule(LightningDataModule):
         """Weigh and augment a training batch; step and process decide how, so that a resumed run goes on alike."""
         if self.trainer is None or not self.trainer.training:
             return batch
-        if self.artist_balance > 0:
+        if self.settings.artist_balance > 0:
             weight = torch.from_numpy(self.track_weights).to(batch["track"].device)
             batch = {**batch, "weight": weight[batch["track"]]}
         if not self.augment.active:
@@ -538,7 +557,7 @@ class GenreDataModule(LightningDataModule):
             n_classes=len(self.labels),
             bin_mean=torch.from_numpy(self.statistics.spectrogram_mean).to(like),
             feature_std=torch.from_numpy(self.statistics.feature_std).to(like),
-            seed=step_seed(self.trainer, self.seed, "augment"),
+            seed=step_seed(self.trainer, self.settings.seed, "augment"),
             shown_db=getattr(self.frontend, "top_db", None),
         )
 

@@ -4,9 +4,10 @@ Runs of one model are repeats over seeds, over folds or over both. Seeds that ar
 luck of that choice of tracks, so they are no independent evidence: they are averaged first. What is left is one value a
 test side. Over several sides that share no track (folds) the interval is Student's. Sides that do share tracks (other
 deals of the same collection) are no independent evidence either: every track counts once then, with the mean of all
-runs that were tested on it, and the interval is a bootstrap over artists or tracks, as it is for a single side and
-where all sides are without a fault, of which Student's would be a single point. The
-mean is always the one that the interval is of, so runs that some folds have more of do not pull it to these.
+runs that were tested on it, and the interval is a bootstrap over artists or tracks. So it is for a single side, and
+where every run is wholly right or every run wholly wrong, since Student's interval of values that do not differ would
+be a single point. The mean is always the one that the interval is of, so runs that some folds have more of do not pull
+it to these.
 
 That folds share most of their training tracks, no such interval can see: Bengio, Y., Grandvalet, Y. (2004), "No
 unbiased estimator of the variance of k-fold cross-validation", JMLR 5.

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from genre.errors import DataError
+from genre.features.handcrafted import HOP_LENGTH, N_MELS, N_MFCC, SAMPLE_RATE
 from genre.features.mel import cepstrum
 
 DYNAMICS_VERSION = 1  # raise it whenever a value changes
 
-N_MELS = 128
-FRAMES_PER_SEC = 22050 / 512
+FRAMES_PER_SEC = SAMPLE_RATE / HOP_LENGTH
 DELTA_GROUPS = 32
 DELTA_STEP = 2
 DELTA_PERCENTILE = 90
@@ -27,7 +27,6 @@ MODULATION_GROUPS = 16
 MODULATION_EDGES = (0.5, 1.0, 1.7, 2.5, 3.5, 5.0, 7.0, 10.0, 15.0, 21.0)
 """Ends of the bands of modulation frequency, in Hz: from a bar of slow music to the roughness of a roll."""
 
-N_MFCC = 20
 N_CORRELATED = 13
 DELTA_WIDTH = 9
 

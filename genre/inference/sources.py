@@ -19,7 +19,7 @@ from genre.inference.ring import RingBuffer
 BUFFER_SEC = 30.0
 """Sound that waits at most until it is looked at: it may come while a model is still being loaded."""
 
-LOUDEST = 1e5
+LARGEST_PASSED_ON = 1e5
 """Largest sample that is passed on, 100 dB above full scale: what a model computes of it stays finite."""
 
 
@@ -142,10 +142,10 @@ class FileSource(Source):
 
 
 def believable(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return samples with silence in place of what is no number, and none above :data:`LOUDEST`.
+    """Return samples with silence in place of what is no number, and none above :data:`LARGEST_PASSED_ON`.
 
     >>> believable(np.array([0.5, np.nan, -np.inf, 1e30], np.float32)).tolist()
     [0.5, 0.0, 0.0, 100000.0]
     """
     finite = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.clip(finite, -LOUDEST, LOUDEST, out=finite)
+    return np.clip(finite, -LARGEST_PASSED_ON, LARGEST_PASSED_ON, out=finite)

@@ -104,29 +104,23 @@ class CNNGRU(GenreModule):
         **shared: Any,
     ) -> None:
         super().__init__(**shared)
-        check_count_lists(widths=widths)
-        check_count_lists(len(widths), pool_bins=pool_bins, pool_frames=pool_frames)
-        check_counts(kernel=kernel, hidden=hidden, layers=layers, feature_hidden=feature_hidden)
         check_switches(use_features=use_features)
+        check_counts(feature_hidden=feature_hidden)
+        check_shares(feature_dropout=feature_dropout)
         self.uses_features = use_features
-        check_shares(feature_dropout=feature_dropout, dropout=dropout)
-        if kernel % 2 == 0:
-            raise ConfigError(f"model.kernel={kernel} has no middle; choose an odd number such as 3")
-        self.frames_per_step = math.prod(pool_frames)
-        bins, frames = self.input_shape
-        if frames < self.frames_per_step or bins < math.prod(pool_bins):
-            raise ConfigError(
-                f"model.pool_bins={list(pool_bins)} and model.pool_frames={list(pool_frames)} leave nothing of a "
-                f"spectrogram of {bins} x {frames}; pool less, or use longer clips"
-            )
-        self.network = RecurrentNetwork(
-            CausalConvolutions(bins, widths, pool_bins, pool_frames, kernel),
-            n_classes=len(self.labels),
+        self.network = recurrent_network(
+            self.input_shape,
+            len(self.labels),
+            widths=widths,
+            pool_bins=pool_bins,
+            pool_frames=pool_frames,
+            kernel=kernel,
             hidden=hidden,
             layers=layers,
             dropout=dropout,
-            feature_stream=FeatureNetwork(feature_hidden, hidden, feature_dropout) if use_features else None,
-        ).to(memory_format=torch.channels_last)
+            feature_settings=(feature_hidden, feature_dropout) if use_features else None,
+        )
+        self.frames_per_step = self.network.convolutions.frames_per_step
 
     def initial_state(self, batch_size: int = 1) -> StreamState:
         """Return the state in which nothing has been heard yet."""
@@ -163,6 +157,64 @@ class CNNGRU(GenreModule):
             raise ConfigError("this model was trained with model.use_features=true; give it the features too")
         state = self.network.listen(self.normalized(frames), state)
         return self.network.decide(state.mean, None if features is None else self.standardized(features)), state
+
+
+def recurrent_network(
+    input_shape: tuple[int, int],
+    n_classes: int,
+    *,
+    widths: Sequence[int],
+    pool_bins: Sequence[int],
+    pool_frames: Sequence[int],
+    kernel: int,
+    hidden: int,
+    layers: int,
+    dropout: float,
+    feature_settings: tuple[int, float] | None = None,
+) -> RecurrentNetwork:
+    """Return the network of settings of ``model``, with weights that are drawn anew.
+
+    Parameters
+    ----------
+    input_shape
+        (bins, frames) of a training clip.
+    n_classes
+        Number of logits.
+    widths, pool_bins, pool_frames, kernel, hidden, layers, dropout
+        See :class:`CNNGRU`.
+    feature_settings
+        ``feature_hidden`` and ``feature_dropout`` of :class:`CNNGRU`, checked already; ``None``: no features.
+
+    Raises
+    ------
+    ConfigError
+        If a setting is out of range, or the spectrogram is too small to be pooled that much.
+    """
+    check_count_lists(widths=widths)
+    check_count_lists(len(widths), pool_bins=pool_bins, pool_frames=pool_frames)
+    check_counts(kernel=kernel, hidden=hidden, layers=layers)
+    check_shares(dropout=dropout)
+    if kernel % 2 == 0:
+        raise ConfigError(f"model.kernel={kernel} has no middle; choose an odd number such as 3")
+    bins, frames = input_shape
+    if frames < math.prod(pool_frames) or bins < math.prod(pool_bins):
+        raise ConfigError(
+            f"model.pool_bins={list(pool_bins)} and model.pool_frames={list(pool_frames)} leave nothing of a "
+            f"spectrogram of {bins} x {frames}; pool less, or use longer clips"
+        )
+    convolutions = CausalConvolutions(bins, widths, pool_bins, pool_frames, kernel)
+    feature_stream = None
+    if feature_settings is not None:
+        feature_hidden, feature_dropout = feature_settings
+        feature_stream = FeatureNetwork(feature_hidden, hidden, feature_dropout)
+    return RecurrentNetwork(
+        convolutions,
+        n_classes=n_classes,
+        hidden=hidden,
+        layers=layers,
+        dropout=dropout,
+        feature_stream=feature_stream,
+    ).to(memory_format=torch.channels_last)
 
 
 class RecurrentNetwork(nn.Module):

@@ -17,9 +17,9 @@ from genre.features.dynamics import (
     MODULATION_EDGES,
     MODULATION_GROUPS,
     N_CORRELATED,
-    N_MFCC,
 )
 from genre.features.filters import dct_matrix
+from genre.features.handcrafted import N_MFCC
 
 CONTRAST_GROUPS = 16
 PEAKS, VALLEYS = 0.25, 0.5

@@ -11,7 +11,7 @@ from torchaudio.functional import mask_along_axis_iid
 
 from genre.features.handcrafted import FEATURE_NAMES
 from genre.models.base import GenreModule
-from genre.models.cnn_gru import CNNGRU, RecurrentNetwork
+from genre.models.cnn_gru import RecurrentNetwork, recurrent_network
 from genre.models.dynamics import Dynamics
 from genre.models.layers import FEATURE_LIMIT
 from genre.models.settings import check_shares, check_sizes, check_switches
@@ -81,7 +81,9 @@ class LateFusion(GenreModule):
         check_switches(use_features=use_features)
         check_sizes(dense_hidden=dense_hidden, frequency_mask=frequency_mask, time_mask=time_mask)
         self.uses_features = use_features
-        recurrent = CNNGRU(
+        recurrent = recurrent_network(
+            self.input_shape,
+            len(self.labels),
             widths=widths,
             pool_bins=pool_bins,
             pool_frames=pool_frames,
@@ -89,10 +91,7 @@ class LateFusion(GenreModule):
             hidden=hidden,
             layers=layers,
             dropout=dropout,
-            labels=self.labels,
-            frontend=self.hparams["frontend"],
-            clips=self.hparams["clips"],
-        ).network
+        )
         bins, frames = self.input_shape
         frontend = self.hparams["frontend"]
         dynamics = Dynamics(bins, frames, frontend["sample_rate"] / frontend["hop_length"])

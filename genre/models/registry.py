@@ -106,10 +106,22 @@ def load_model(path: str | Path) -> GenreModule:
     CheckpointError
         As :func:`read_checkpoint`, or if its model is not known here.
     """
-    checkpoint = read_checkpoint(path)
+    return model_of(read_checkpoint(path), path)
+
+
+def model_of(checkpoint: dict[str, Any], path: str | Path) -> GenreModule:
+    """Return the model of a checkpoint that was read from ``path``, ready to predict.
+
+    Raises
+    ------
+    CheckpointError
+        If its model is not known here, or does not fit.
+    """
     model_class = _model_class(str(checkpoint["genre"].get("model")), path)
     try:
-        model = model_class.load_from_checkpoint(path, map_location="cpu", weights_only=True)
+        model = model_class(**checkpoint["hyper_parameters"])
+        model.on_load_checkpoint(checkpoint)
+        model.load_state_dict(checkpoint["state_dict"])
     except (RuntimeError, TypeError, KeyError, GenreError) as error:
         raise CheckpointError(
             f"{path} does not fit this version of {model_class.__name__}; train it again, or install the version it "

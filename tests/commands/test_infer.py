@@ -300,6 +300,12 @@ def test_denoising_changes_answers_and_a_noise_file_says_what_noise_is(infer, ck
         ),
         (("CKPT", "a.wav", "denoise=berouti", "denoise.noise_file=no.wav"), "no.wav does not exist"),
         (("CKPT", "a.wav", "unsure.margin=2"), "unsure.margin=2"),
+        (
+            ("CKPT", "a.wav", "unsure=null"),
+            "unsure=null is given whole, but it is made of other settings; give unsure.",
+        ),
+        (("CKPT", "a.wav", "unsure=0.5"), "give unsure.probability and unsure.margin, both 0 for never unsure"),
+        (("CKPT", "input=stream:a.wav", "live=3"), "live=3 is given whole"),
         (("CKPT", "a.wav", "hop_sec=-1"), "error: hop_sec=-1 is not a usable distance"),
         (("CKPT", "a.wav", "hop_sec=0"), "error: hop_sec=0 is not"),
         (("CKPT", "a.wav", "input=mic"), "are listened to alone"),

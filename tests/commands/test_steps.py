@@ -13,7 +13,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.nn import functional
 
-from genre.commands.callbacks import StepSeed
+from genre.commands.callbacks import LearningRate, StepSeed
 from genre.data.randomness import step_seed
 from genre.evaluation.predictions import Predictions
 from genre.models.registry import load_model
@@ -29,6 +29,22 @@ def test_every_step_has_the_random_numbers_of_its_own_seed() -> None:
     assert not torch.equal(drawn[0], drawn[1])
     torch.manual_seed(step_seed(trainer_at(1), 5, "network"))
     assert torch.equal(torch.rand(3), drawn[1])
+
+
+@pytest.mark.parametrize(("every", "logged"), [(1, [0, 1, 2, 3]), (2, [0, 2]), (0, [])])
+def test_the_learning_rate_is_logged_every_so_many_steps_or_never(every: int, logged: list[int]) -> None:
+    optimizer = torch.optim.Adam([torch.zeros(1, requires_grad=True)], lr=0.25)
+    steps: list[int] = []
+    logger = SimpleNamespace(log_metrics=lambda metrics, step: steps.append(step))
+    callback, metrics = LearningRate(), {}
+    for step in range(4):
+        trainer: Any = SimpleNamespace(
+            global_step=step, log_every_n_steps=every, loggers=[logger], callback_metrics=metrics
+        )
+        callback.on_before_optimizer_step(trainer, torch.nn.Identity(), optimizer)  # type: ignore[arg-type]
+        callback.on_train_epoch_end(trainer, torch.nn.Identity())  # type: ignore[arg-type]
+    assert steps == logged
+    assert float(metrics["learning_rate"]) == 0.25
 
 
 def trainer_at(batch: int, rank: int = 0) -> Any:

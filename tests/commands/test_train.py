@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import torch
 
+from genre.commands import training
 from genre.evaluation.hardest import read_hardest
 from genre.models.registry import load_model
 
@@ -133,6 +134,20 @@ def test_evaluating_the_checkpoint_again_gives_the_same_numbers(
 def test_both_checkpoints_are_calibrated_where_they_hold_the_same_weights(finished: Path) -> None:
     best, last = (load_model(finished / name) for name in ("best.ckpt", "last.ckpt"))
     assert float(best.temperature) == float(last.temperature) != 1.0
+
+
+def test_after_training_every_side_is_predicted_once_and_every_checkpoint_read_once(
+    train, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predicted: list[str] = []
+    read: list[str] = []
+    logits, load = training.Job._logits, torch.load
+    monkeypatch.setattr(training.Job, "_logits", lambda job, side: predicted.append(side) or logits(job, side))
+    monkeypatch.setattr(torch, "load", lambda path, **more: read.append(Path(path).name) or load(path, **more))
+    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={tmp_path / 'run'}", *SMALL)
+    assert result.status == 0, result.err
+    assert predicted == ["val", "test"]
+    assert read == ["best.ckpt", "last.ckpt"]
 
 
 def test_a_run_that_is_replaced_is_told_of(finished: Path, train, make_music, tmp_path: Path) -> None:

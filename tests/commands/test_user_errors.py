@@ -135,6 +135,11 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("trainer.gradient_clip_val=-1", "trainer.gradient_clip_val=-1 is out of range"),
         ("+trainer.gradient_clip_algorithm=size", "trainer.gradient_clip_algorithm=size is refused by Lightning"),
         ("trainer.precision=bf16-true", "did you mean 64-true or bf16-mixed"),
+        ("+trainer.callbacks=[]", "trainer.callbacks is given by the run itself; take it out: callbacks.monitor, "),
+        ("+trainer.logger=false", "take it out: logger=none or logger=tensorboard says what is logged"),
+        ("+trainer.default_root_dir=x", "take it out: hydra.run.dir says where a run writes"),
+        ("+trainer.plugins=[]", "trainer.plugins is given by the run itself"),
+        ("+trainer.enable_model_summary=true", "trainer.enable_model_summary is given by the run itself"),
         ("trainer.devices=0", "is not possible on this machine"),
         ("augment.tilt_db=loud", "augment.tilt_db=loud is out of range"),
         ("seed=[", "cannot be read"),
@@ -167,6 +172,34 @@ def test_a_command_that_did_nothing_leaves_no_folder(train, tmp_path: Path) -> N
         assert train("model.label_smoothing=2", f"hydra.run.dir={folder}").status == 1
         assert folder.is_dir() == bool(more)
         assert all((folder / file).is_file() for file in more)
+
+
+@pytest.mark.parametrize(
+    ("argument", "command"),
+    [
+        ("data.batch_size=0", "train"),
+        ("data.duplicates=contents", "sweep_classical"),
+        ("damage.copies=1", "train"),
+        ("augment.tilt_db=loud", "train"),
+        ("trainer.max_epochs=0", "train"),
+    ],
+)
+def test_wrong_settings_are_found_before_music_is_composed(
+    argument: str, command: str, run_command, tmp_path: Path
+) -> None:
+    result = run_command(
+        command, argument, f"hydra.run.dir={tmp_path / 'run'}", f"data.store_dir={tmp_path / 'stores'}"
+    )
+    assert result.status == 1
+    (line,) = result.err.splitlines()
+    assert line.startswith(f"error: {argument}")
+    assert not (tmp_path / "stores").exists()
+
+
+@pytest.mark.parametrize("given", [(), ("data.csv=features.csv",)])
+def test_a_table_of_features_is_not_for_train(given: tuple[str, ...], fails) -> None:
+    sentence = fails("data=features_csv", *given)
+    assert "data=features_csv is a table of features, which is for sweep_classical.py; choose audio here" in sentence
 
 
 @pytest.mark.parametrize("seed", ["1.5", "99999999999999999999"])

@@ -9,7 +9,7 @@ import numpy as np
 import soundfile
 
 from genre.data.clips import ClipSpec
-from genre.data.datamodule import GenreDataModule
+from genre.data.datamodule import DataSettings, GenreDataModule
 from genre.data.protocols import ArtistProtocol
 from genre.data.sources import folder as catalogue_of
 from genre.data.store import SourceFile, Store, prepare
@@ -72,9 +72,7 @@ def module(folder: Path, store_dir: Path, frontend: FrontEnd = SMALL, **options)
         ArtistProtocol(val=0.3, test=0.3),
         frontend,
         ONE_SECOND,
-        store_dir=store_dir,
-        batch_size=4,
-        **options,
+        DataSettings(store_dir, batch_size=4, **options),
     )
     made.prepare_data()
     made.setup()

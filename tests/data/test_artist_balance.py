@@ -11,7 +11,7 @@ import torch
 from genre.data import sources
 from genre.data.augment import Augment
 from genre.data.clips import ClipSpec
-from genre.data.datamodule import GenreDataModule
+from genre.data.datamodule import DataSettings, GenreDataModule
 from genre.data.protocols import ArtistProtocol
 from genre.errors import ConfigError
 from genre.features.spectrogram import LogMel
@@ -39,7 +39,11 @@ def folder(make_music):
 
 def module(folder, stores, **options) -> GenreDataModule:
     data = GenreDataModule(
-        sources.folder(str(folder)), ArtistProtocol(), LogMel(n_mels=16), ClipSpec(1.0), store_dir=stores, **options
+        sources.folder(str(folder)),
+        ArtistProtocol(),
+        LogMel(n_mels=16),
+        ClipSpec(1.0),
+        DataSettings(stores, **options),
     )
     data.setup()
     return data

@@ -19,7 +19,7 @@ from genre.audio.decode import load
 from genre.data.batches import ClipBatchSampler, ClipVersions, RandomCrops
 from genre.data.clips import ClipSpec
 from genre.data.damaged import DamagedClips
-from genre.data.datamodule import GenreDataModule
+from genre.data.datamodule import DataSettings, GenreDataModule
 from genre.data.fingerprint import code_fingerprints, damage_fingerprint, package_fingerprints
 from genre.data.protocols import ArtistProtocol
 from genre.data.sources import folder as catalogue_of
@@ -288,9 +288,7 @@ def test_an_audio_file_that_changes_between_the_stores_is_noticed(make_music, tm
         ArtistProtocol(),
         SMALL,
         ONE_SECOND,
-        store_dir=tmp_path / "stores",
-        damage=NOISY,
-        copies=1,
+        DataSettings(store_dir=tmp_path / "stores", damage=NOISY, copies=1),
     )
     data._open_store()
     write(folder / "low" / "low.0.0.wav", noise(5.0))

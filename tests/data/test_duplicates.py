@@ -14,7 +14,7 @@ from tunes import tune
 from genre.audio.decode import decode, resample
 from genre.data.clips import ClipSpec
 from genre.data.content import file_digest
-from genre.data.datamodule import GenreDataModule
+from genre.data.datamodule import DataSettings, GenreDataModule
 from genre.data.duplicates import (
     IDENTICAL,
     SAME_RECORDING,
@@ -278,7 +278,7 @@ def test_the_command_says_what_is_wrong(tmp_path: Path, monkeypatch, arguments, 
 def module(root: Path, store_dir: Path, **settings) -> GenreDataModule:
     protocol = TrackProtocol(val=0.25, test=0.25, seed=1)
     clips = ClipSpec(clip_sec=2.0)
-    return GenreDataModule(folder(str(root)), protocol, LogMel(n_mels=8), clips, store_dir=store_dir, **settings)
+    return GenreDataModule(folder(str(root)), protocol, LogMel(n_mels=8), clips, DataSettings(store_dir, **settings))
 
 
 def test_copies_stay_on_one_side_and_are_told(library: Path, tmp_path: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_single_track_is_counted_as_one(library: Path, tmp_path: Path) -> None
 
     def leaked() -> GenreDataModule:
         clips = ClipSpec(clip_sec=1.0)
-        return GenreDataModule(folder(str(root)), ClipRandomProtocol(), LogMel(n_mels=8), clips, store_dir=tmp_path)
+        return GenreDataModule(folder(str(root)), ClipRandomProtocol(), LogMel(n_mels=8), clips, DataSettings(tmp_path))
 
     data = leaked()
     data.setup()

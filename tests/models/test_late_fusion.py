@@ -6,6 +6,9 @@ from small_models import batch, shared
 from torch.nn import functional
 
 from genre.errors import ConfigError
+from genre.features.spectrogram import FrontEnd
+from genre.models import base
+from genre.models.cnn_gru import CNNGRU
 from genre.models.late_fusion import LateFusion
 
 SMALL = {"widths": [4, 6], "pool_bins": [4, 2], "pool_frames": [2, 2], "hidden": 7, "dense_hidden": 9}
@@ -17,6 +20,19 @@ def make(**settings: object) -> LateFusion:
     model.spectrogram_mean.uniform_(-1, 1)
     model.spectrogram_std.uniform_(0.5, 2)
     return model
+
+
+def test_the_recurrent_stream_begins_with_the_weights_of_cnn_gru(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {name: value for name, value in SMALL.items() if name != "dense_hidden"}
+    torch.manual_seed(0)
+    alone = CNNGRU(**settings, **shared(n_mels=32, clip_sec=1)).network.state_dict()
+    built: list[FrontEnd] = []
+    build = base.build_frontend
+    monkeypatch.setattr(base, "build_frontend", lambda settings: built.append(build(settings)) or built[-1])
+    stream = make().network.recurrent.state_dict()
+    assert list(stream) == list(alone)
+    assert all(torch.equal(stream[name], alone[name]) for name in alone)
+    assert len(built) == 1  # no second model with metrics and statistics of its own
 
 
 def test_the_decision_is_the_mean_of_two_streams() -> None:
