@@ -45,7 +45,9 @@ def excerpt(
     parts: list[NDArray[np.float32]] = [np.zeros(0, np.float32)]
     at = 0
     for block in blocks:
-        parts.append(block[max(0, first - at) : max(0, end - at)])
+        part = block[max(0, first - at) : max(0, end - at)]
+        if part.size:
+            parts.append(part.copy())  # a slice keeps the whole block
         at += block.size
         if at >= end:
             break

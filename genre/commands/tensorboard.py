@@ -15,9 +15,11 @@ from pytorch_lightning.loggers import Logger, TensorBoardLogger
 from torch.utils.tensorboard import SummaryWriter
 from torch.utils.tensorboard.summary import hparams
 
-from genre.audio.decode import load
+from genre.audio.excerpt import excerpt
+from genre.audio.health import Extent, check_range
 from genre.commands.build import flat
 from genre.commands.console import say
+from genre.data.clips import with_sound
 from genre.data.datamodule import GenreDataModule
 from genre.errors import AudioError, counted
 from genre.evaluation import plots
@@ -160,16 +162,26 @@ def _spectrogram_figure(spectrogram: NDArray[np.float32], seconds: float, title:
 
 
 def _samples(datamodule: GenreDataModule, row: int) -> torch.Tensor | None:
-    """Return the samples (1, n) of a clip; None if its file does not have them any more."""
-    track = datamodule.tracks[datamodule.arrays.track[row]]
+    """Return the samples (1, n) of a clip; None if its file does not have them any more.
+
+    No more is decoded than up to a second past the clip, and no more is held than a second more on either side, where
+    the resampler is not yet what it is in the midst of the track. Cut at a whole second, both sample rates agree.
+    """
+    path, clips = datamodule.tracks[datamodule.arrays.track[row]].path, datamodule.clips
+    start = int(datamodule.arrays.start[row])
+    first_sec = max(0, start // clips.sample_rate - 1)
+    before = start - first_sec * clips.sample_rate
     try:
-        clips, starts = datamodule.clips.cut(load(track.path, datamodule.clips.sample_rate))
+        samples = excerpt(path, first_sec, (before + clips.length) / clips.sample_rate + 1, clips.sample_rate)[before:]
+        check_range(Extent().with_block(samples), name=path)
     except AudioError:
         return None
-    (place,) = np.nonzero(starts == datamodule.arrays.start[row])
-    if len(place) == 0:
+    if start > 0 and len(samples) < clips.length:
         return None
-    return torch.from_numpy(np.clip(clips[place[0]], -1.0, 1.0)).unsqueeze(0)
+    clip = clips.cut(samples)[0][:1]
+    if not with_sound(clip).all() or len(clip) == 0:  # no silent clip was ever prepared
+        return None
+    return torch.from_numpy(np.clip(clip, -1.0, 1.0))
 
 
 def hyperparameters(cfg: DictConfig, info: RunInfo) -> dict[str, Any]:

@@ -8,8 +8,11 @@ tracks (:mod:`genre.evaluation.resampling`). All pairs of a table see the same r
 
 The p value is two-sided, twice the share of resamples on the less likely side of 0, and is corrected for the number of
 pairs after Holm: with 40 models there are 780 pairs, of which some would differ by luck alone. A pair with no
-resample at all on that side gets more of them, since so small a p value is that of their number, not of the models.
+resample at all on that side gets more of them, since so small a p value is that of their number, not of the models;
+unless Chernoff's bound says that none of these would lie there either.
 
+Chernoff, H. (1952), "A measure of asymptotic efficiency for tests of a hypothesis based on the sum of observations",
+Annals of Mathematical Statistics 23(4).
 Efron, B., Tibshirani, R. (1993), "An Introduction to the Bootstrap", chapters 13 and 15.
 Holm, S. (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6(2).
 """
@@ -37,7 +40,11 @@ RESAMPLES_A_PAIR = 80
 smallest p value is 2 / resamples, and times the number of pairs it has to stay well below 0.05."""
 
 MOST_RESAMPLES = 500_000
-"""No pair gets more. From 12,500 pairs (159 models) on, not even the smallest p value is beyond noise then."""
+"""No pair gets more. From 12,500 pairs (159 models) on, not even the smallest p value is beyond noise then, so that no
+pair gets more than the first 10 000."""
+
+NEVER = 1e-4
+"""A pair whose resamples lie on the less likely side of 0 with a smaller chance than this, all together, gets none."""
 
 _DRAWN_AT_ONCE = 2_000_000
 
@@ -153,14 +160,16 @@ def compare(models: Sequence[TrackScores], *, n_bootstrap: int | None = None, se
     tracks = sorted(set().union(*(model.correct for model in models)))
     columns = np.array([[model.correct.get(track, np.nan) for model in models] for track in tracks])
     by_tracks: dict[bytes, list[tuple[int, int]]] = {}
+    _check_labels(models)
     for a, b in itertools.combinations(range(len(models)), 2):
-        _check_labels(models[a], models[b])
         both = np.isfinite(columns[:, a]) & np.isfinite(columns[:, b])
         if both.any():
             by_tracks.setdefault(both.tobytes(), []).append((a, b))
     n_pairs = sum(map(len, by_tracks.values()))
     resamples = n_bootstrap or N_BOOTSTRAP
     most = n_bootstrap or min(MOST_RESAMPLES, RESAMPLES_A_PAIR * n_pairs)
+    if n_pairs * _share(0, most) >= NOISE:
+        most = resamples
     found: list[Comparison] = []
     artist = dict(itertools.chain.from_iterable(model.artist.items() for model in models))
     for mask, pairs in by_tracks.items():
@@ -187,13 +196,15 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return corrected.tolist()
 
 
-def _check_labels(a: TrackScores, b: TrackScores) -> None:
-    for track in a.label.keys() & b.label.keys():
-        if a.label[track] != b.label[track]:
-            raise DataError(
-                f"track {track!r} is {a.label[track]} for one model and {b.label[track]} for another: compare runs of "
-                "the same data"
-            )
+def _check_labels(models: Sequence[TrackScores]) -> None:
+    known: dict[str, str] = {}
+    for model in models:
+        for track, label in model.label.items():
+            if known.setdefault(track, label) != label:
+                raise DataError(
+                    f"track {track!r} is {known[track]} for one model and {label} for another: compare runs of the "
+                    "same data"
+                )
 
 
 def _compare_pairs(
@@ -226,20 +237,35 @@ def _refined(
     """Yield the comparisons; where p is as small as it can be, a new one of ``most`` resamples takes its place."""
     smallest = _share(0, resamples)
     doubtful = [(one.a, one.b) for one in found if one.p <= smallest] if most > resamples else []
-    if not doubtful:
-        yield from found
-        return
-    used, at = _used(doubtful)
     beyond = dict.fromkeys(doubtful, 0)
-    signs = {(a, b): np.sign(columns[:, a].mean() - columns[:, b].mean()) for a, b in doubtful}
-    for drawn in _resampled_means(columns[:, used], units, most, seed):
-        for a, b in doubtful:
-            ahead, behind = (a, b) if signs[a, b] > 0 else (b, a)
-            beyond[a, b] += int(np.count_nonzero(drawn[at[ahead]] - drawn[at[behind]] <= 10.0**-DECIMALS))
+    near = [pair for pair in doubtful if most * _chance_beyond(_gain(columns, units, pair)) >= NEVER]
+    if near:
+        used, at = _used(near)
+        mean = columns.mean(axis=0)
+        places = {(a, b): (at[a], at[b]) if mean[a] > mean[b] else (at[b], at[a]) for a, b in near}
+        for drawn in _resampled_means(columns[:, used], units, most, seed):
+            reached = drawn + 10.0**-DECIMALS
+            for pair, (ahead, behind) in places.items():
+                beyond[pair] += int(np.count_nonzero(drawn[ahead] <= reached[behind]))
     for one in found:
         pair = one.a, one.b
-        gain = units.totals(columns[:, one.a] - columns[:, one.b])
-        yield replace(one, p=_p_value(beyond[pair], most, gain)) if pair in beyond else one
+        yield replace(one, p=_p_value(beyond[pair], most, _gain(columns, units, pair))) if pair in beyond else one
+
+
+def _gain(columns: NDArray[np.float64], units: Units, pair: tuple[int, int]) -> NDArray[np.float64]:
+    """Return the difference of two columns, summed over each unit."""
+    return units.totals(columns[:, pair[0]] - columns[:, pair[1]])
+
+
+def _chance_beyond(gain: NDArray[np.float64]) -> float:
+    """Return an upper bound of the chance that a resample of the units lies on the less likely side of 0 or at 0.
+
+    Of n draws with the gains g, which sum to S in a resample, P(S <= 0) <= E[exp(-t g)]^n for every t > 0 (Chernoff).
+    """
+    gain = gain * np.sign(gain.sum())
+    t = 2.0 ** np.arange(-1, 7)[:, None] * gain.mean() / max(gain.var(), 1e-9)
+    with np.errstate(over="ignore"):
+        return float(np.exp(-t * gain).mean(axis=1).min() ** len(gain))
 
 
 def _used(pairs: Sequence[tuple[int, int]]) -> tuple[list[int], dict[int, int]]:

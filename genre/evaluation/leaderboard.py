@@ -180,7 +180,7 @@ class Differences:
 
     def is_best(self, standing: Standing) -> bool:
         """Say whether others are compared with this line."""
-        return any(pair.a is standing and pair.of_best for pair in self.pairs)
+        return any(pair.a is standing for pair in self._best.values())
 
 
 def read_runs(paths: Iterable[Path]) -> FoundRuns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import heapq
 import itertools
 import re
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ CONFIG_FILE = "config.yaml"
 
 MOST_RUNS = 60
 """Runs of a sweep whose figures are shown one by one."""
+
+MOST_PAIRS = 200
+"""Pairs of models in the table of differences."""
 
 MOST_BYTES = 2_500_000
 """Of pictures in a page."""
@@ -289,17 +293,37 @@ def differences(folder: Path) -> str:
     path = folder / "differences.csv"
     if not path.is_file():
         return ""
+    numbers, best = itertools.count(), dict[tuple[str | None, ...], str | None]()
     with path.open(encoding="utf-8", errors="surrogateescape", newline="") as file:
-        head, *rows = list(csv.reader(file)) or [[]]
-    cells = [[html.text(_short(cell)) for cell in row] for row in rows if len(row) == len(head) > 0]
+        reader = csv.reader(file)
+        head = next(reader, [])
+        pairs = zip((row for row in reader if len(row) == len(head) > 0), numbers, strict=False)
+        first = heapq.nsmallest(MOST_PAIRS, pairs, key=lambda one: (*_weight(head, one[0], best), one[1]))
+    n_pairs = next(numbers)
+    rows = [row for row, _ in sorted(first, key=lambda one: one[1])]
+    if not rows:
+        return ""
+    cells = [[html.text(_short(cell)) for cell in row] for row in rows]
     names = [html.text(name.replace("_", " ")) for name in head]
-    return (
-        html.folded(
-            "Which differences are beyond noise", html.table("Pairs of models", names, cells, texts=_texts(rows))
-        )
-        if cells
-        else ""
-    )
+    table = html.table("Pairs of models", names, cells, texts=_texts(rows))
+    note = f"{len(rows)} of {n_pairs:,} pairs: those with the best model, then those of the smallest p values. "
+    rest = html.paragraph(f"{note}All are in {path.name}.", "faint") if n_pairs > len(rows) else ""
+    return html.folded("Which differences are beyond noise", rest, table)
+
+
+def _weight(
+    head: Sequence[str], row: Sequence[str], best: dict[tuple[str | None, ...], str | None]
+) -> tuple[bool, float]:
+    """Return what puts pairs with the best model of their table first, then those of small p values.
+
+    The best is that of the first row of a table; ``best`` keeps it.
+    """
+    cells = dict(zip(head, row, strict=True))
+    table = tuple(map(cells.get, ("dataset", "protocol", "leaky")))
+    if best.setdefault(table, cells.get("a")) == cells.get("a"):
+        return False, 0.0
+    p = cells.get("p", "")
+    return True, float(p) if _is_number(p) else 1.0
 
 
 def _short(cell: str) -> str:
@@ -309,15 +333,15 @@ def _short(cell: str) -> str:
 
 def _texts(rows: Sequence[Sequence[str]]) -> set[int]:
     """Return the columns in which not every cell is a number."""
+    return {column for row in rows for column, cell in enumerate(row) if cell and not _is_number(cell)}
 
-    def is_number(cell: str) -> bool:
-        try:
-            float(cell or 0)
-        except ValueError:
-            return False
-        return True
 
-    return {column for row in rows for column, cell in enumerate(row) if not is_number(cell)}
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def one_of_many(run: RunReport, folder: Path) -> str:

@@ -7,6 +7,7 @@ Each picture names its data set and protocol, and a leaked protocol stands over 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,6 +40,16 @@ History = Mapping[str, Sequence[tuple[float, float]]]
 
 SIDE_COLOURS = {"train": FAINT, "val": DARK, "test": ACCENT}
 
+MOST_INCHES = 20.0
+"""Width of the confusion matrices together, however many classes there are."""
+
+MOST_COUNTED = 30
+"""Classes that a confusion matrix has counts in its cells with."""
+
+NAME_POINTS = 9.0
+SMALLEST_NAME_POINTS = 6.0
+"""Names of classes are no smaller: where there is no room for all, only some stand at the axes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bar:
@@ -67,6 +78,9 @@ def confusion_matrix_figure(
 ) -> Figure:
     """Draw confusion matrices side by side: counts in the cells, colour by the share of the true class.
 
+    However many classes there are, the picture has at most :data:`MOST_INCHES`. Cells of more than
+    :data:`MOST_COUNTED` classes have a colour only, and of very many classes some have no name at the axes.
+
     Parameters
     ----------
     matrices
@@ -78,8 +92,9 @@ def confusion_matrix_figure(
     """
     names = [class_name(label) for label in labels]
     n_classes = len(names)
-    cell = float(np.clip(5.2 / n_classes, 0.36, 0.62))
     margin = 0.45 + 0.08 * max(map(len, names))
+    most = (MOST_INCHES - 0.9) / len(matrices) - margin
+    cell = min(float(np.clip(5.2 / n_classes, 0.36, 0.62)), most / n_classes)
     side = n_classes * cell
     figure, body = canvas(
         len(matrices) * (side + margin) + 0.9, side + 0.7 * margin + 0.75, "Confusion matrix", heading
@@ -102,6 +117,30 @@ def _draw_matrix(axes: Axes, matrix: NDArray[np.int64], names: Sequence[str], ce
     """Fill one panel; ``cell`` is the width of a cell in inches."""
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axes.imshow(share, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    if len(names) <= MOST_COUNTED:
+        _write_counts(axes, matrix, share, cell)
+        between = np.arange(0.5, len(names) - 1)
+        axes.hlines(between, -0.5, len(names) - 0.5, color="#dddddd", linewidth=0.6)
+        axes.vlines(between, -0.5, len(names) - 0.5, color="#dddddd", linewidth=0.6)
+    line = 1.3 / 72  # height of a line of text in inches, for each point of its size
+    step = math.ceil(SMALLEST_NAME_POINTS * line / cell)
+    size = min(NAME_POINTS, step * cell / line)
+    ticks, named = range(0, len(names), step), names[::step]
+    axes.set_yticks(ticks, named)
+    axes.set_xticks(ticks, named)
+    if max(map(len, names)) * size * 0.65 > 72 * step * cell:  # names wider than their place
+        upright = len(names) > 12
+        for label in axes.get_xticklabels():
+            label.set(rotation=90 if upright else 45, ha="center" if upright else "right")
+            label.set_rotation_mode("default" if upright else "anchor")
+    axes.tick_params(length=0 if step == 1 else 2, labelsize=size)
+    note = "" if step == 1 else f" ({len(named)} of the {len(names)} classes are named)"
+    axes.set_xlabel(f"predicted{note}", fontsize=10)
+    axes.set_ylabel(f"true{note}", fontsize=10)
+
+
+def _write_counts(axes: Axes, matrix: NDArray[np.int64], share: NDArray[np.float64], cell: float) -> None:
+    """Write what is not 0 into the cells, which are ``cell`` inches wide."""
     digits = max(2, len(str(matrix.max(initial=0))))
     size = min(12.0, 72 * cell * 0.82 / (0.64 * digits))
     for row, column in zip(*np.nonzero(matrix), strict=True):
@@ -111,20 +150,6 @@ def _draw_matrix(axes: Axes, matrix: NDArray[np.int64], names: Sequence[str], ce
         axes.text(
             column, row, count, ha="center", va="center", color=ink, fontsize=size, fontweight=weight, in_layout=False
         )
-    ticks = range(len(names))
-    axes.set_yticks(ticks, names)
-    axes.set_xticks(ticks, names)
-    if max(map(len, names)) * 9 * 0.65 > 72 * cell:  # names wider than a cell
-        upright = len(names) > 12
-        for label in axes.get_xticklabels():
-            label.set(rotation=90 if upright else 45, ha="center" if upright else "right")
-            label.set_rotation_mode("default" if upright else "anchor")
-    axes.tick_params(length=0, labelsize=9)
-    between = np.arange(0.5, len(names) - 1)
-    axes.hlines(between, -0.5, len(names) - 0.5, color="#dddddd", linewidth=0.6)
-    axes.vlines(between, -0.5, len(names) - 0.5, color="#dddddd", linewidth=0.6)
-    axes.set_xlabel("predicted", fontsize=10)
-    axes.set_ylabel("true", fontsize=10)
 
 
 def curves_figure(history: History, heading: Heading, *, best_epoch: float | None = None) -> Figure:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import csv
 import itertools
-from collections.abc import Sequence
+from array import array
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -130,11 +131,14 @@ class Predictions:
             raise DataError(f"row {row + 1} of the predictions (track {self.track[row]!r}) has {fault}")
 
     def _check_unique(self) -> None:
-        seen: set[tuple[str, float]] = set()
-        for track, start in zip(self.track, self.start_sec.tolist(), strict=True):
-            if (track, start) in seen:
-                raise DataError(f"the predictions hold the clip of track {track!r} at {start:g} s twice")
-            seen.add((track, start))
+        number_of: dict[str, int] = {}
+        number = np.array([number_of.setdefault(track, len(number_of)) for track in self.track], dtype=np.int64)
+        order = np.lexsort((self.start_sec, number))
+        again = (np.diff(number[order]) == 0) & (np.diff(self.start_sec[order]) == 0)
+        if again.any():
+            row = int(order[1:][again].min())
+            track, start = self.track[row], float(self.start_sec[row])
+            raise DataError(f"the predictions hold the clip of track {track!r} at {start:g} s twice")
 
     def write_csv(self, path: Path) -> None:
         """Write the table: ``track,start_sec,label,predicted``, then one probability column a class, as UTF-8.
@@ -165,24 +169,34 @@ class Predictions:
         DataError
             When the file is missing or is not such a table; the sentence names the file and the line.
         """
-        header, rows, lines = _read_rows(path)
+        rows = _read_rows(path)
+        _, header = next(rows)
         labels = header[len(FIXED_COLUMNS) :]
         number_of = {name: number for number, name in enumerate(labels)}
+        names: dict[str, str] = {}  # one text for all rows that have it
+        track, said = list[str](), list[str]()
+        # a table of a million rows in less than it takes as texts
+        lines, start_sec, label, probabilities = array("q"), array("d"), array("q"), array("f")
+        for line, row in rows:
+            lines.append(line)
+            track.append(names.setdefault(row[0], row[0]))
+            start_sec.extend(_numbers(path, line, row[1:2]))
+            label.append(_class(path, line, row[2], number_of))
+            said.append(names.setdefault(row[3], row[3]))
+            probabilities.extend(_numbers(path, line, row[len(FIXED_COLUMNS) :]))
         try:
             table = cls(
-                track=tuple(row[0] for row in rows),
-                start_sec=_numbers(path, lines, rows, range(1, 2))[:, 0],
-                label=np.array([_class(path, line, row[2], number_of) for line, row in zip(lines, rows, strict=True)]),
-                probabilities=_numbers(path, lines, rows, range(len(FIXED_COLUMNS), len(header))),
+                track=tuple(track),
+                start_sec=np.asarray(start_sec),
+                label=np.asarray(label),
+                probabilities=np.asarray(probabilities).reshape(len(track), len(labels)),
                 labels=tuple(labels),
             )
-        except _TableError:
-            raise
         except DataError as error:
             raise _TableError(path, str(error)) from error
-        for line, row, predicted in zip(lines, rows, table.predicted.tolist(), strict=True):
-            if row[3] != labels[predicted]:
-                fault = f"line {line} says {row[3]!r} was predicted, but its probabilities say {labels[predicted]!r}"
+        for line, name, predicted in zip(lines, said, table.predicted.tolist(), strict=True):
+            if name != labels[predicted]:
+                fault = f"line {line} says {name!r} was predicted, but its probabilities say {labels[predicted]!r}"
                 raise _TableError(path, fault)
         return table
 
@@ -228,7 +242,7 @@ def read_tracks(path: Path) -> frozenset[str]:
     DataError
         When the file is missing or is not such a table.
     """
-    return frozenset(row[0] for row in _read_rows(path)[1])
+    return frozenset(row[0] for _, row in itertools.islice(_read_rows(path), 1, None))
 
 
 class _TableError(DataError):
@@ -247,7 +261,7 @@ def _integers(values: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _single_precision(values: NDArray[np.float64]) -> NDArray[np.float64]:
     with np.errstate(over="ignore"):  # an overflow becomes infinite, which the check of the values reports
-        return np.array(values).astype(np.float32).astype(np.float64)
+        return np.asarray(values).astype(np.float32, copy=False).astype(np.float64)
 
 
 def _seconds(value: float) -> str:
@@ -256,10 +270,8 @@ def _seconds(value: float) -> str:
     return f"{whole}.{decimals.rstrip('0').ljust(3, '0')}"
 
 
-def _read_rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
-    """Read the header, the rows and the line of the file that each row ends on."""
-    rows: list[list[str]] = []
-    lines: list[int] = []
+def _read_rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the header and the rows, each with the line of the file that it ends on."""
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
             reader = csv.reader(file, strict=True)
@@ -267,28 +279,23 @@ def _read_rows(path: Path) -> tuple[list[str], list[list[str]], list[int]]:
             if tuple(header[: len(FIXED_COLUMNS)]) != FIXED_COLUMNS or len(header) == len(FIXED_COLUMNS):
                 wanted = f"{','.join(FIXED_COLUMNS)} and one column a class"
                 raise _TableError(path, f"its first line is not {wanted}")
+            yield reader.line_num, header
             for row in reader:
                 if len(row) != len(header):
                     fault = f"line {reader.line_num} has {len(row)} columns where the first line has {len(header)}"
                     raise _TableError(path, fault)
-                rows.append(row)
-                lines.append(reader.line_num)
+                yield reader.line_num, row
     except OSError as error:
         raise DataError(f"cannot read the predictions {path} ({error.strerror}): check the path") from error
     except csv.Error as error:
         raise _TableError(path, f"it is not CSV ({error})") from error
-    return header, rows, lines
 
 
-def _numbers(path: Path, lines: Sequence[int], rows: Sequence[list[str]], columns: range) -> NDArray[np.float64]:
-    """Read some columns of all rows as numbers, shape (n_rows, n_columns)."""
-    numbers: list[list[float]] = []
-    for line, row in zip(lines, rows, strict=True):
-        try:
-            numbers.append([float(row[column]) for column in columns])
-        except ValueError as error:
-            raise _TableError(path, f"line {line} holds a text where a number belongs ({error})") from error
-    return np.array(numbers, dtype=np.float64).reshape(len(rows), len(columns))
+def _numbers(path: Path, line: int, cells: Sequence[str]) -> list[float]:
+    try:
+        return [float(cell) for cell in cells]
+    except ValueError as error:
+        raise _TableError(path, f"line {line} holds a text where a number belongs ({error})") from error
 
 
 def _class(path: Path, line: int, name: str, number_of: dict[str, int]) -> int:

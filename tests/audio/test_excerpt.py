@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -35,3 +36,15 @@ def test_a_stretch_beyond_the_end_is_an_error_that_names_the_file(file: Path) ->
         excerpt(file, 5.0, 1.0, 8000, name="my ramp")
     with pytest.raises(AudioError, match=r"gone\.wav"):
         excerpt(file.with_name("gone.wav"), 0.0, 1.0, 8000)
+
+
+def test_no_more_is_held_than_the_stretch_and_a_block(tmp_path: Path) -> None:
+    path = tmp_path / "long.wav"
+    samples = np.zeros(4_000_000, np.int16)
+    soundfile.write(path, samples, 8000)
+    excerpt(path, 0.0, 1.0, 8000)
+    tracemalloc.start()
+    assert len(excerpt(path, 499.0, 1.0, 8000)) == 8000
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * samples.size / 2  # as float32; blocks are of a fifteenth

@@ -96,15 +96,52 @@ def test_only_pairs_that_may_differ_get_more_resamples_and_not_without_end(monke
     compare(alike)
     assert asked == [(30, 10_000)]
     asked.clear()
-    one_differs = [*alike[:20], *alike[:1] * 9, scores(np.zeros(60))]
+    fewer = np.array(list(alike[0].correct.values()))
+    fewer[np.flatnonzero(fewer)[:16]] = 0
+    one_differs = [*alike[:1] * 29, scores(fewer)]
     found = compare(one_differs)
     assert asked == [(30, 10_000), (30, 80 * 435)]
     assert {one.p for one in found if one.b == 29} == {2 / (80 * 435 + 1)}
     assert all(one.beyond_noise for one in found if one.b == 29)
     asked.clear()
+    found = compare([*alike[:20], *alike[:1] * 9, scores(np.zeros(60))])
+    assert asked == [(30, 10_000)]  # so far apart that more would say nothing new
+    assert {one.p for one in found if one.b == 29} == {2 / (80 * 435 + 1)}
+    asked.clear()
     monkeypatch.setattr(comparison, "MOST_RESAMPLES", 20_000)
     compare(one_differs)
     assert max(asked) == (30, 20_000)
+    asked.clear()
+    monkeypatch.setattr(comparison, "MOST_RESAMPLES", 17_000)  # 435 * 2 / 17 001 is above 0.05
+    assert not any(one.beyond_noise for one in compare(one_differs))
+    assert asked == [(30, 10_000)]
+
+
+def test_the_chance_of_a_resample_beyond_0_is_not_above_its_bound() -> None:
+    rng = np.random.default_rng(7)
+    for mean in (0.0, 0.1, -0.2, 0.4):
+        gain = np.round(rng.normal(mean, 0.5, 50), 1)
+        sums = gain[rng.integers(0, 50, (20_000, 50))].sum(axis=1) * np.sign(gain.sum())
+        assert np.mean(sums <= 1e-9) <= comparison._chance_beyond(gain)
+    assert comparison._chance_beyond(np.zeros(9)) == 1
+    assert comparison._chance_beyond(np.full(9, -0.1)) < 1e-9
+
+
+def test_the_labels_of_a_model_are_looked_through_once() -> None:
+    class Labels(dict[str, str]):
+        looks = 0
+
+        def keys(self):
+            Labels.looks += 1
+            return super().keys()
+
+        def items(self):
+            Labels.looks += 1
+            return super().items()
+
+    models = [replace(scores([0, 1, 1]), label=Labels(t000="jazz")) for _ in range(6)]
+    compare(models, n_bootstrap=10)
+    assert Labels.looks == 6
 
 
 def test_few_tracks_prove_nothing() -> None:

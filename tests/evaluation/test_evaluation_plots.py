@@ -126,6 +126,21 @@ def test_the_cells_hold_the_counts(make_predictions):
     np.testing.assert_allclose(axes.images[0].get_array(), [[7 / 9, 2 / 9], [0, 1]])
 
 
+@pytest.mark.parametrize(("n_classes", "n_named", "with_counts"), [(30, 30, True), (60, 60, False), (400, 58, False)])
+def test_a_confusion_matrix_does_not_grow_with_the_classes(n_classes: int, n_named: int, with_counts: bool):
+    matrix = np.full((n_classes, n_classes), 3)
+    figure = plots.confusion_matrix_figure({"tracks": matrix, "clips": matrix}, class_names(n_classes), HONEST)
+    assert max(figure.get_size_inches()) <= plots.MOST_INCHES
+    for axes in figure.findobj(Axes)[:2]:
+        assert len(axes.texts) == (n_classes**2 if with_counts else 0)
+        names = [*axes.get_xticklabels(), *axes.get_yticklabels()]
+        assert len(names) == 2 * n_named
+        assert all(name.get_fontsize() >= plots.SMALLEST_NAME_POINTS for name in names)
+        assert (f"{n_named} of the {n_classes} classes are named" in axes.get_xlabel()) == (n_named < n_classes)
+    if not with_counts:
+        check_layout(figure)
+
+
 def test_names_that_look_like_formulas_are_drawn_as_they_are(figures):
     figure = figures(4, HONEST)["confusion"]
     FigureCanvasAgg(figure).draw()

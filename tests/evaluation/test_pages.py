@@ -23,7 +23,7 @@ from genre.errors import GenreError
 from genre.evaluation import html
 from genre.evaluation.hardest import HardClip, hardest, read_hardest, write_hardest
 from genre.evaluation.leaderboard import leaderboard, read_runs, write_leaderboard
-from genre.evaluation.pages import PAGE_FILE, best_run, write_page
+from genre.evaluation.pages import MOST_PAIRS, PAGE_FILE, best_run, differences, write_page
 from genre.evaluation.predictions import Predictions
 from genre.evaluation.report import RunInfo, main, write_run
 from genre.evaluation.resampling import ON_RESAMPLES
@@ -354,3 +354,24 @@ def test_a_browser_shows_pages_without_errors_and_without_scrolling_sideways(
         assert one["styled"] == "grid"
         assert one["images"]
         assert one["sounds"]
+
+
+def test_of_very_many_pairs_those_with_the_best_model_and_the_clearest_others_are_shown(tmp_path: Path) -> None:
+    rows = [
+        f"music,artist,false,m{a:02},m{b:02},{0.5 if a == 0 else (b - a) / 100}"
+        for a in range(40)
+        for b in range(a + 1, 40)
+    ]
+    path = tmp_path / "differences.csv"
+    path.write_text("\n".join(["dataset,protocol,leaky,a,b,p", *rows]))
+    page = differences(tmp_path)
+    assert page.count("<tr>") == 1 + MOST_PAIRS
+    assert "200 of 780 pairs" in page
+    assert "All are in differences.csv" in page
+    pairs = re.findall(r"m(\d\d)\s+m(\d\d)", re.sub(r"<[^>]+>", " ", page))
+    assert len(pairs) == MOST_PAIRS
+    assert pairs == sorted(pairs)
+    assert pairs[:39] == [("00", f"{number:02}") for number in range(1, 40)]
+    assert max(int(b) - int(a) for a, b in pairs[39:]) == 5  # 38 + 37 + 36 + 35 pairs are closer
+    path.write_text("\n".join(["dataset,protocol,leaky,a,b,p", *rows[:MOST_PAIRS]]))
+    assert "pairs:" not in differences(tmp_path)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import errno
 import os
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from genre.errors import DataError
 from genre.evaluation.metrics import evaluate
-from genre.evaluation.predictions import Predictions, track_level
+from genre.evaluation.predictions import Predictions, read_tracks, track_level
 
 GOOD = {
     "track": ("a.wav", "a.wav", "b.wav"),
@@ -155,6 +156,28 @@ def test_a_file_that_is_no_prediction_table_is_refused_in_one_sentence(text, wor
         Predictions.read_csv(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_reading_needs_little_more_than_the_numbers(make_predictions, tmp_path):
+    table = make_predictions(400, 10, labels=[f"genre {number}" for number in range(20)])
+    path = tmp_path / "predictions.csv"
+    table.write_csv(path)
+    peaks = {}
+    for read in (read_tracks, Predictions.read_csv):
+        read(path)  # what a first time keeps for good
+        tracemalloc.start()
+        read(path)
+        peaks[read] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert peaks[read_tracks] < 300_000
+    assert peaks[Predictions.read_csv] < 4 * table.probabilities.nbytes
+    assert read_tracks(path) == set(table.track)
+
+
+def test_of_clips_that_are_there_twice_the_first_repeat_is_named():
+    rows = {"start_sec": np.zeros(5), "label": np.zeros(5, np.int64), "probabilities": np.ones((5, 1))}
+    with pytest.raises(DataError, match=r"'b' at 0 s twice"):
+        Predictions(track=("a", "b", "b", "a", "b"), labels=("jazz",), **rows)
 
 
 def test_a_missing_file_is_named(tmp_path):
