@@ -184,8 +184,9 @@ def _predicted(
     for track, samples in zip(tracks, noisy, strict=True):
         denoiser = make(spec.sample_rate)
         clean = np.concatenate([denoiser.process(samples), denoiser.flush()])
-        clips, first = spec.cut(clean[round(LEAD_IN_SEC * spec.sample_rate) :])
-        probabilities.append(predictor.probabilities(np.ascontiguousarray(clips)))
+        heard = clean[round(LEAD_IN_SEC * spec.sample_rate) :]
+        clips, first = spec.cut(heard)
+        probabilities.append(predictor.probabilities(np.ascontiguousarray(clips), predictor.passages_of(heard, first)))
         names += [track] * len(clips)
         starts += (first / spec.sample_rate).tolist()
     return Predictions(

@@ -171,8 +171,10 @@ def _judged(
         for number, condition in enumerate(CHANGES):
             if condition in rows:
                 random = np.random.default_rng([seed, number, *track.encode()])
-                clips, first = spec.cut(CHANGES[condition](samples, spec.sample_rate, random))
-                rows[condition].append((track, first, predictor.probabilities(np.ascontiguousarray(clips))))
+                changed = CHANGES[condition](samples, spec.sample_rate, random)
+                clips, first = spec.cut(changed)
+                passages = predictor.passages_of(changed, first)
+                rows[condition].append((track, first, predictor.probabilities(np.ascontiguousarray(clips), passages)))
     return {
         condition: Predictions(
             track=tuple(track for track, first, _ in parts for _ in first),

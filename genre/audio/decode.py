@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 
 from genre.audio.blocks import AudioBlocks
 from genre.audio.health import check
+
+SPARE = 8
+"""An array that grows takes this part more than it needs at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,7 @@ class Recording:
 def decode(path: str | os.PathLike[str], *, name: str | os.PathLike[str] | None = None) -> Recording:
     """Decode an audio file of any format that libsndfile reads (WAV, FLAC, Ogg, MP3, AU, AIFF, ...).
 
-    Channels are mixed block by block: only the mono mix of a file is ever held whole.
+    Channels are mixed block by block: only the mono mix of a file is ever held whole, and that once.
     A file that breaks off is decoded up to the break; whether that is enough to use is for
     :func:`genre.audio.health.check` to say.
 
@@ -61,8 +65,20 @@ def decode(path: str | os.PathLike[str], *, name: str | os.PathLike[str] | None 
     that: the end of such a file can be lost.
     """
     blocks = AudioBlocks(path, name=name)
-    samples = np.concatenate([np.zeros(0, np.float32), *blocks])
-    return Recording(samples, blocks.sample_rate, blocks.channels, blocks.truncated)
+    return Recording(joined(blocks), blocks.sample_rate, blocks.channels, blocks.truncated)
+
+
+def joined(pieces: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
+    """Return pieces of sound, shape (n,) each, in one array, which grows as they come: they are not held beside it."""
+    samples, n_samples = np.empty(0, np.float32), 0
+    for piece in pieces:
+        needed = n_samples + piece.size
+        if needed > samples.size:
+            samples.resize(needed + needed // SPARE, refcheck=False)  # nobody else has seen the array yet
+        samples[n_samples:needed] = piece
+        n_samples = needed
+    samples.resize(n_samples, refcheck=False)
+    return samples
 
 
 def resample(samples: NDArray[np.float32], sample_rate: int, target_rate: int) -> NDArray[np.float32]:

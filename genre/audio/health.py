@@ -154,6 +154,11 @@ class Extent:
         """Distance from 0 of the sample that is farthest from it."""
         return max(self.highest, -self.lowest)
 
+    @property
+    def in_range(self) -> bool:
+        """Whether all samples are finite and none is beyond ``LOUDEST``; see :func:`check_range`."""
+        return self.n_samples == 0 or (math.isfinite(self.amplitude) and self.peak <= LOUDEST)
+
 
 def check_extent(extent: Extent, source: Source, *, name: str | os.PathLike[str], min_sec: float = MIN_SEC) -> None:
     """Check the extent of a whole recording as :func:`check` does; raises the same errors."""

@@ -112,7 +112,7 @@ def build_datamodule(
     """
     data = cfg.data
     protocol: Protocol = instantiate(cfg.protocol)  # all settings before the catalogue, for which music may be composed
-    clips = ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate)
+    clips = ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate, data.get("passage_sec"))
     damage, copies = _damage(cfg)
     frontend: FrontEnd = instantiate(cfg.frontend, _convert_="all")
     if cfg.get("mode") == "fit":

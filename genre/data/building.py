@@ -16,7 +16,7 @@ from genre.data import layout
 from genre.data.backends import Backend
 from genre.data.content import Stamp
 from genre.data.parts import part_of, prepare_parts, read_part
-from genre.data.preparation import KINDS, Job, PreparedTrack, Progress
+from genre.data.preparation import Job, PreparedTrack, Progress
 from genre.data.prepared import Store, StoreKey
 from genre.errors import StoreError
 
@@ -91,8 +91,8 @@ class Donors:
     """
 
     def __init__(self, store_dir: Path, key: StoreKey) -> None:
-        self._stores: dict[str, list[Store]] = {kind: [] for kind in KINDS}
-        self._rows: dict[str, dict[str, tuple[Store, int]]] = {kind: {} for kind in KINDS}
+        self._stores: dict[str, list[Store]] = {kind: [] for kind in key.kinds}
+        self._rows: dict[str, dict[str, tuple[Store, int]]] = {kind: {} for kind in key.kinds}
         for settings in sorted(store_dir.glob(f"*/{layout.SETTINGS}")):
             shared = _shared_kinds(settings.parent, key)
             if shared:
@@ -106,7 +106,7 @@ class Donors:
 
     def missing(self, recording: str) -> tuple[str, ...]:
         """Return the arrays for which no store has this recording."""
-        return tuple(kind for kind in KINDS if recording not in self._rows[kind])
+        return tuple(kind for kind, rows in self._rows.items() if recording not in rows)
 
     def track(self, recording: str) -> PreparedTrack:
         """Return what is known of a recording that some store has."""
@@ -147,13 +147,13 @@ def _jobs(key: StoreKey, found: Sequence[FoundFile], donors: Donors) -> list[Job
 def _assemble(building: Path, key: StoreKey, tracks: Sequence[PreparedTrack], donors: Donors, work: Path) -> None:
     """Write a whole store into the folder ``building`` from the parts of tracks and from what other stores hold."""
     n_clips = sum(track.n_clips for track in tracks)
-    for kind in KINDS:
+    for kind in key.kinds:
         donor = donors.whole(key.recordings, kind)
         if donor is not None:
             layout.link_array(donor, building, kind)
         else:
             layout.write_array(building, kind, n_clips, _blocks(kind, tracks, donors, work))
-    shutil.copyfile(building / layout.rows_file(KINDS[0]), building / layout.CLIPS)
+    shutil.copyfile(building / layout.rows_file(key.kinds[0]), building / layout.CLIPS)
     layout.write_tracks(building / layout.TRACKS, tracks)
     layout.write_quarantine(building / layout.QUARANTINE, tracks)
     layout.write_settings(building, {**key.settings(), "n_clips": n_clips, "n_tracks": len(tracks)})

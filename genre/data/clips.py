@@ -15,6 +15,7 @@ from genre.errors import ConfigError, near_names
 SHORT_RULES = ("pad", "repeat", "drop")
 SHORTEST_SEC = 0.5
 LONGEST_SEC = 600.0
+SHORTEST_PASSAGE_SEC, LONGEST_PASSAGE_SEC = 3.0, 120.0
 SHORTEST_HOP_SEC = 0.01
 LOWEST_RATE = 1_000
 HIGHEST_RATE = 384_000
@@ -35,6 +36,9 @@ class ClipSpec:
         the clip is full, ``"drop"`` leaves the track out.
     sample_rate
         Rate in Hz to which every track is resampled before it is cut.
+    passage_sec
+        Length in seconds of the passages of which features are computed beside those of the clips, see
+        :mod:`genre.data.passages`; ``None``: of none.
 
     Raises
     ------
@@ -46,6 +50,7 @@ class ClipSpec:
     hop_sec: float | None = None
     short: str = "repeat"
     sample_rate: int = 22050
+    passage_sec: float | None = None
 
     def __post_init__(self) -> None:
         if not is_number(self.clip_sec, SHORTEST_SEC, LONGEST_SEC):
@@ -65,6 +70,13 @@ class ClipSpec:
                 f"data.sample_rate={self.sample_rate} is not a usable rate; choose between {LOWEST_RATE} and "
                 f"{HIGHEST_RATE} Hz, 22050 is usual"
             )
+        if self.passage_sec is not None and not (
+            is_number(self.passage_sec) and SHORTEST_PASSAGE_SEC <= self.passage_sec <= LONGEST_PASSAGE_SEC
+        ):
+            raise ConfigError(
+                f"data.passage_sec={self.passage_sec} is not a usable length of passages; choose between "
+                f"{SHORTEST_PASSAGE_SEC:g} and {LONGEST_PASSAGE_SEC:g} seconds, 30 is usual, or null for none"
+            )
 
     @property
     def length(self) -> int:
@@ -75,6 +87,11 @@ class ClipSpec:
     def hop(self) -> int:
         """Distance between the starts of neighbouring clips in samples."""
         return self.length if self.hop_sec is None else round(self.hop_sec * self.sample_rate)
+
+    @property
+    def passage_length(self) -> int | None:
+        """Length of a passage in samples; ``None`` if none are asked for."""
+        return None if self.passage_sec is None else round(self.passage_sec * self.sample_rate)
 
     def settings(self) -> dict[str, Any]:
         """Return the plain values that rebuild this object."""
@@ -93,6 +110,10 @@ class ClipSpec:
         if n_samples < self.length:
             return np.zeros(0 if self.short == "drop" or n_samples == 0 else 1, dtype=np.int64)
         return np.arange(0, n_samples - self.length + 1, self.hop, dtype=np.int64)
+
+    def sound(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the sound of which the clips of a track are, shape (n,): its samples as they are."""
+        return samples
 
     def cut(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Cut a track into clips.

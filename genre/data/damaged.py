@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from genre.audio.damage import Damage
 from genre.data.clips import ClipSpec
 from genre.data.fingerprint import damage_fingerprint
-from genre.data.preparation import content_hash
+from genre.data.listening import content_hash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +38,11 @@ class DamagedClips(ClipSpec):
         damage = {"copy": self.copy, "code": damage_fingerprint(), **self.damage.settings()}
         return {**super().in_samples(), "damage": damage}
 
+    def sound(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the damaged samples of a track, shape (n,)."""
+        seed = (int(content_hash(samples), 16), self.copy)
+        return self.damage.apply(samples, self.sample_rate, seed)
+
     def cut(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Damage a track and cut it into clips; see :meth:`ClipSpec.cut`."""
-        seed = (int(content_hash(samples), 16), self.copy)
-        return super().cut(self.damage.apply(samples, self.sample_rate, seed))
+        return super().cut(self.sound(samples))

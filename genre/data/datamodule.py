@@ -146,9 +146,10 @@ class DataSettings:
 class GenreDataModule(LightningDataModule):
     """Clips of a catalogue, dealt to train, val and test by a protocol.
 
-    Batches are ``{"spectrogram": (B, 1, bins, frames), "features": (B, 57), "label": (B,), "track": (B,),
-    "start": (B,)}``; ``track`` counts in :attr:`tracks`, ``start`` in samples at ``clips.sample_rate``. Where clips
-    overlap, a training epoch sees of every track as many as fit in it end to end, drawn anew (:class:`RandomCrops`).
+    Batches are ``{"spectrogram": (B, 1, bins, frames), "features": (B, n_features), "label": (B,), "track": (B,),
+    "start": (B,)}``; features are the 57 of the clip, and after them those of its passage if ``clips.passage_sec`` asks
+    for them, ``track`` counts in :attr:`tracks`, ``start`` in samples at ``clips.sample_rate``. Where clips overlap, a
+    training epoch sees of every track as many as fit in it end to end, drawn anew (:class:`RandomCrops`).
 
     Parameters
     ----------
@@ -361,14 +362,14 @@ class GenreDataModule(LightningDataModule):
         hold = self.settings.in_memory is True or (self.settings.in_memory == "auto" and size <= IN_MEMORY_BYTES)
         self.arrays = ClipArrays(
             spectrogram=_held(store.spectrogram, hold),
-            features=_held(store.features, True),
+            features=_features(store),
             label=self.table.label[track],
             track=track,
             start=store.start,
             to_float=self.frontend.to_float,
         )
         copies = [
-            replace(self.arrays, spectrogram=_held(copy.spectrogram, hold), features=_held(copy.features, True))
+            replace(self.arrays, spectrogram=_held(copy.spectrogram, hold), features=_features(copy))
             for copy in damaged
         ]
         self._versions = ClipVersions((self.arrays, *copies))
@@ -572,6 +573,11 @@ _IN_MEMORY = ("auto", "true", "false")
 def _held(array: NDArray[Any], hold: bool) -> NDArray[Any]:
     """Return an array in memory if ``hold``, else as it is."""
     return np.asarray(array).copy() if hold else array
+
+
+def _features(store: Store) -> NDArray[np.float32]:
+    """Return the features of all clips, in memory: the 57, and after them those of the passages, if there are any."""
+    return np.hstack([store.features, *([] if store.passage is None else [store.passage])])
 
 
 def _is_whole(value: object, *, least: int) -> bool:

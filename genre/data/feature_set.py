@@ -15,6 +15,7 @@ from genre.data.duplicates import Duplicate
 from genre.data.preparation import PreparedTrack
 from genre.data.protocols import TrackTable
 from genre.errors import ConfigError
+from genre.features.handcrafted import FEATURE_NAMES
 from genre.features.sets import DYNAMICS, FEATURE_SETS, HANDCRAFTED, check_feature_set, joined
 from genre.features.spectrogram import LogMel
 
@@ -106,15 +107,16 @@ def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> Fea
     """
     check_feature_set(kind)
     arrays = datamodule.arrays
+    features = arrays.features[:, : len(FEATURE_NAMES)]  # those of passages may follow
     if kind == DYNAMICS:
         if datamodule.frontend.stored_settings() != LogMel().settings():
             raise ConfigError(
                 f"feature_set={DYNAMICS} is computed from the default log-mel spectrogram; leave the settings of "
                 "frontend out of the command"
             )
-        values = joined(arrays.spectrogram, arrays.features)
+        values = joined(arrays.spectrogram, features)
     else:
-        values = arrays.features
+        values = features
     return FeatureSet(
         name=datamodule.catalogue.name,
         values=values,

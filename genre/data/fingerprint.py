@@ -12,8 +12,12 @@ from typing import Any, Self
 
 from genre.plain import plain_text
 
-_READING = ("audio/decode.py", "audio/health.py", "data/clips.py")
-_OWN = {"spectrogram": "features/spectrogram.py", "features": "features/handcrafted.py"}
+_READING = ("audio/decode.py", "audio/health.py", "data/clips.py", "data/cutting.py", "data/listening.py")
+_OWN = {
+    "spectrogram": "features/spectrogram.py",
+    "features": "features/handcrafted.py",
+    "passage": "data/passages.py",
+}
 _JOINING = ("data/preparation.py", "features/extract.py")  # they import the code of both arrays, so they count alone
 _DAMAGING = ("audio/damage.py", "data/damaged.py")
 _WORDS = ("errors.py", "checks.py")  # shape sentences only

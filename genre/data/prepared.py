@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from genre.data import layout
 from genre.data.clips import ClipSpec
 from genre.data.fingerprint import digest
-from genre.data.preparation import KINDS, PreparedTrack
+from genre.data.preparation import PASSAGE, PreparedTrack, kinds_of
 from genre.errors import StoreError
 
 
@@ -41,17 +41,23 @@ class StoreKey:
         """Name of the store's folder."""
         return digest([self.recordings, self.recipes()])[:16]
 
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """The arrays that the store has."""
+        return kinds_of(self.clips)
+
     def recipes(self) -> dict[str, str]:
         """Return, for each array, the hash of how it is made of any recording."""
-        own = {"spectrogram": self.frontend, "features": None}
-        return {kind: digest([kind, self.clips.in_samples(), self.code[kind], own[kind]]) for kind in KINDS}
+        own = {"spectrogram": self.frontend, "features": None, PASSAGE: self.clips.passage_length}
+        return {kind: digest([kind, self.clips.in_samples(), self.code[kind], own[kind]]) for kind in self.kinds}
 
     def settings(self) -> dict[str, Any]:
         """Return the key in words, without the recordings."""
         return {
             "clips": self.clips.in_samples(),
             "frontend": self.frontend,
-            "code": self.code,
+            "passage": self.clips.passage_length,
+            "code": {kind: self.code[kind] for kind in self.kinds},
             "recipes": self.recipes(),
         }
 
@@ -83,6 +89,8 @@ class Store:
         Memory map.
     features : shape=(n_clips, 57)
         Memory map.
+    passage : shape=(n_clips, n_features)
+        Memory map of the features of the passage in which each clip begins; ``None`` in a store without them.
 
     Raises
     ------
@@ -99,8 +107,9 @@ class Store:
             self.sample_rate = int(self.settings["clips"]["sample_rate"])
             tracks = tuple(layout.read_tracks(folder / layout.TRACKS))
             clips = np.load(folder / layout.CLIPS)
-            rows = {kind: np.load(folder / layout.rows_file(kind)) for kind in KINDS}
-            arrays = {kind: np.load(folder / layout.array_file(kind), mmap_mode="r") for kind in KINDS}
+            kinds = tuple(self.settings["recipes"])
+            rows = {kind: np.load(folder / layout.rows_file(kind)) for kind in kinds}
+            arrays = {kind: np.load(folder / layout.array_file(kind), mmap_mode="r") for kind in kinds}
         except (OSError, ValueError, EOFError, KeyError, TypeError) as error:
             raise StoreError(
                 f"the prepared clips in {folder} cannot be read ({error}); delete that folder and run again"
@@ -108,11 +117,13 @@ class Store:
         of_track = np.repeat(np.arange(len(tracks)), [track.n_clips for track in tracks])
         if clips.shape != (len(of_track), 2) or not np.array_equal(clips[:, 0], of_track):
             raise self._misaligned(layout.CLIPS, layout.TRACKS)
-        for kind in KINDS:
+        for kind in kinds:
             if not np.array_equal(rows[kind], clips) or len(arrays[kind]) != len(clips):
                 raise self._misaligned(layout.array_file(kind), layout.CLIPS)
+        self._arrays = arrays
         self.spectrogram: NDArray[Any] = arrays["spectrogram"]
         self.features: NDArray[np.float32] = arrays["features"]
+        self.passage: NDArray[np.float32] | None = arrays.get(PASSAGE)
         self.track: NDArray[np.int64] = clips[:, 0]
         self.start: NDArray[np.int64] = clips[:, 1]
         self.recordings = tuple(track.bytes_hash for track in tracks)
@@ -131,8 +142,9 @@ class Store:
         return len(self.track)
 
     def array(self, kind: str) -> NDArray[Any]:
-        """Return the memory map ``kind``, one of :data:`genre.data.preparation.KINDS`."""
-        return {"spectrogram": self.spectrogram, "features": self.features}[kind]
+        """Return the memory map ``kind``, see :func:`genre.data.preparation.kinds_of`."""
+        array: NDArray[Any] = self._arrays[kind]
+        return array
 
     def rows_of(self, number: int) -> slice:
         """Return the rows of the arrays that belong to ``tracks[number]``."""

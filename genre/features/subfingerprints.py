@@ -39,6 +39,7 @@ SILENCE = np.uint32(0)
 """The word of a silent frame, which is compared with nothing."""
 
 FRAMES_AT_ONCE = 256
+"""Frames transformed together."""
 
 Words = NDArray[np.uint32]
 
@@ -62,16 +63,55 @@ def subfingerprints(samples: NDArray[np.float32], sample_rate: int) -> Words:
         uint32, shape (n,): one for each ``HOP`` samples at ``SAMPLE_RATE`` after the first whole frame; none of a
         recording shorter than two frames.
     """
-    with np.errstate(over="ignore", invalid="ignore"):  # samples far beyond full scale: their words say nothing
-        energy = _band_energies(resample(samples, sample_rate, SAMPLE_RATE))
-        if len(energy) < 2:
-            return np.zeros(0, np.uint32)
-        change = np.diff(energy[:, :-1] - energy[:, 1:], axis=0)
-    words: Words = np.packbits(change > 0, axis=1, bitorder="little").view("<u4")[:, 0].astype(np.uint32)
-    level = energy.sum(axis=1)
-    loud = level > level.max() * 10 ** (-SILENT_DB / 10)
-    words[~(loud[1:] & loud[:-1])] = SILENCE
-    return words
+    stream = SubfingerprintStream()
+    with np.errstate(over="ignore", invalid="ignore"):
+        at_rate = resample(samples, sample_rate, SAMPLE_RATE)
+    stream.push(at_rate)
+    return stream.finish()
+
+
+class SubfingerprintStream:
+    """The sub-fingerprints of sound that comes in pieces, of which no more than ``FRAMES_AT_ONCE`` frames are held.
+
+    The words are those of :func:`subfingerprints`, however the sound is divided.
+    """
+
+    def __init__(self) -> None:
+        self._held = np.zeros(0, np.float32)
+        self._last = np.zeros((0, N_BANDS), np.float32)
+        self._words = [np.zeros(0, np.uint32)]
+        self._levels = [np.zeros(0, np.float32)]
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Take some more samples at ``SAMPLE_RATE``, shape (n_samples,)."""
+        held = np.concatenate([self._held, samples]) if self._held.size else samples
+        at = 0
+        while len(held) - at >= FRAME + (FRAMES_AT_ONCE - 1) * HOP:
+            self._hear(held[at : at + FRAME + (FRAMES_AT_ONCE - 1) * HOP])
+            at += FRAMES_AT_ONCE * HOP
+        self._held = held[at:].copy()
+
+    def finish(self) -> Words:
+        """Return the words, uint32, shape (n,); nothing may be pushed afterwards."""
+        self._hear(self._held)
+        words: Words = np.concatenate(self._words)
+        level = np.concatenate(self._levels)
+        if len(words):
+            loud = level > level.max() * 10 ** (-SILENT_DB / 10)
+            words[~(loud[1:] & loud[:-1])] = SILENCE
+        return words
+
+    def _hear(self, samples: NDArray[np.float32]) -> None:
+        """Take samples of whole frames that follow those heard before; at the end also a rest."""
+        with np.errstate(over="ignore", invalid="ignore"):  # samples far beyond full scale: their words say nothing
+            energy = _band_energies(samples)
+            joined = np.concatenate([self._last, energy])
+            change = np.diff(joined[:, :-1] - joined[:, 1:], axis=0)
+            self._levels.append(energy.sum(axis=1))
+        if len(change):
+            words = np.packbits(change > 0, axis=1, bitorder="little").view("<u4")[:, 0]
+            self._words.append(words.astype(np.uint32))
+        self._last = joined[-1:]
 
 
 def seconds(n_words: int) -> float:
@@ -80,7 +120,7 @@ def seconds(n_words: int) -> float:
 
 
 def _band_energies(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the energy of each band in each frame, shape (n_frames, N_BANDS)."""
+    """Return the energy of each band in each of some frames, shape (n_frames, N_BANDS)."""
     from scipy.fft import rfft
 
     if len(samples) < FRAME:
@@ -89,10 +129,7 @@ def _band_energies(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     window = hann(FRAME).astype(np.float32)
     edges_hz = np.geomspace(LOWEST_HZ, HIGHEST_HZ, N_BANDS + 1)
     edges = np.round(edges_hz * FRAME / SAMPLE_RATE).astype(np.int64)
-    energy = np.empty((len(frames), N_BANDS), np.float32)
-    for first in range(0, len(frames), FRAMES_AT_ONCE):
-        some = slice(first, first + FRAMES_AT_ONCE)
-        spectrum = rfft(frames[some] * window, axis=1)[:, edges[0] : edges[-1]]
-        power = spectrum.real**2 + spectrum.imag**2
-        energy[some] = np.add.reduceat(power, edges[:-1] - edges[0], axis=1)
+    spectrum = rfft(frames * window, axis=1)[:, edges[0] : edges[-1]]
+    power = spectrum.real**2 + spectrum.imag**2
+    energy: NDArray[np.float32] = np.add.reduceat(power, edges[:-1] - edges[0], axis=1)
     return energy

@@ -97,6 +97,11 @@ class Program(nn.Module):
                 f"export knows log-mel spectrograms at the rate of the clips only, not {frontend.name} at "
                 f"{frontend.sample_rate} Hz; train with frontend=logmel"
             )
+        if predictor.model.uses_passages:
+            raise ConfigError(
+                f"export takes single clips, and this model hears passages of {predictor.clips.passage_sec:g} s, too; "
+                "train with model.use_passages=false"
+            )
         self.frontend = TorchLogMel(frontend)
         self.model = predictor.model
         self.n_features = len(self.model.feature_mean)

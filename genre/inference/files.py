@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ from genre.audio.blocks import AudioBlocks
 from genre.audio.files import Listing, list_audio, shown
 from genre.audio.health import MIN_SEC, Extent, Reason, check_extent, check_range
 from genre.data.clips import ClipSpec, with_sound
+from genre.data.cutting import ClipCutter
+from genre.data.passages import PassageRows
 from genre.errors import AudioError, DataError
-from genre.inference.cutting import ClipCutter
 from genre.inference.denoise import Denoiser, NoDenoising
 from genre.inference.intake import Intake, Sink, no_sink
 from genre.inference.memory import return_freed_memory
@@ -95,54 +97,108 @@ def predict_file(
     clips = predictor.clips if clips is None else clips
     blocks = AudioBlocks(path)
     intake = Intake(blocks.sample_rate, clips.sample_rate, denoiser, raw=raw, clean=clean)
-    cutter = ClipCutter(clips)
+    judged = _JudgedClips(path, predictor, clips)
     extent = Extent()
-    starts: list[NDArray[np.int64]] = []
-    probabilities: list[NDArray[np.float64]] = []
-    n_cut = 0
-
-    def predict(cut: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:
-        nonlocal n_cut
-        whole_clips, their_starts = cut
-        rows = np.flatnonzero(with_sound(whole_clips))
-        for first in range(0, len(rows), BATCH_CLIPS):
-            batch = whole_clips[rows[first : first + BATCH_CLIPS]]
-            probabilities.append(_probabilities(predictor, batch, path))
-        starts.append(their_starts[rows])
-        n_cut += len(whole_clips)
-
     for number, block in enumerate(blocks, start=1):
         extent = extent.with_block(block)
         check_range(extent, name=path)
-        predict(cutter.push(intake.push(block)))
+        judged.push(intake.push(block))
         if number % BLOCKS_BETWEEN_RETURNS == 0:
             return_freed_memory()
     check_extent(extent, blocks, name=path)
     seconds = extent.n_samples / blocks.sample_rate
     if intake.lead_in and seconds - intake.lead_in / clips.sample_rate < MIN_SEC:
         raise _too_little(path, seconds, intake.lead_in / clips.sample_rate)
-    predict(cutter.push(intake.finish()))
-    predict(cutter.finish())
-    if n_cut and not probabilities:
+    judged.push(intake.finish())
+    judged.finish()
+    if judged.n_cut and not judged.probabilities:
         raise _only_silent_clips(path, clips, denoiser)
-    if not probabilities:
+    if not judged.probabilities:
         raise _no_clip(path, seconds, clips, intake.lead_in / clips.sample_rate)
     return FilePrediction(
         path=Path(path),
         seconds=seconds,
-        start_sec=(np.concatenate(starts) + intake.lead_in) / clips.sample_rate,
+        start_sec=(np.concatenate(judged.starts) + intake.lead_in) / clips.sample_rate,
         clip_sec=clips.clip_sec,
-        clip_probabilities=np.concatenate(probabilities),
+        clip_probabilities=np.concatenate(judged.probabilities),
         truncated=blocks.truncated,
     )
 
 
+class _JudgedClips:
+    """What a model says of the clips of a file whose sound comes in pieces.
+
+    A model that hears passages, too, judges a clip when its passage has been heard to its end; until then it waits.
+
+    Parameters
+    ----------
+    path
+        The file, for sentences.
+    predictor
+        The model.
+    clips
+        How to cut.
+
+    Attributes
+    ----------
+    starts, probabilities : list of arrays
+        First samples of the clips that have sound, and their probabilities.
+    n_cut : int
+        Clips so far, with those that are silent.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], predictor: Predictor, clips: ClipSpec) -> None:
+        self._path = path
+        self._predictor = predictor
+        self._cutter = ClipCutter(clips)
+        sec = predictor.needs.passage_sec
+        self._passages = None if sec is None else PassageRows(replace(clips, passage_sec=sec))
+        self._waiting: deque[tuple[NDArray[np.float32], NDArray[np.int64]]] = deque()
+        self.starts: list[NDArray[np.int64]] = []
+        self.probabilities: list[NDArray[np.float64]] = []
+        self.n_cut = 0
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Take some more samples, shape (n,), at the rate of the clips."""
+        self._waiting.append(self._cutter.push(samples))
+        if self._passages is not None:
+            self._passages.push(samples)
+        self._judge()
+
+    def finish(self) -> None:
+        """Take the end of the file."""
+        if self._passages is not None:
+            self._passages.finish()
+        self._waiting.append(self._cutter.finish())
+        self._judge()
+
+    def _judge(self) -> None:
+        for clips, starts in (self._waiting.popleft() for _ in range(len(self._waiting))):
+            # those whose passage is known come first
+            n_known = len(starts) if self._passages is None else int(self._passages.known(starts).sum())
+            self._judge_some(clips[:n_known], starts[:n_known])
+            if n_known < len(starts):
+                self._waiting.append((clips[n_known:], starts[n_known:]))
+
+    def _judge_some(self, clips: NDArray[np.float32], starts: NDArray[np.int64]) -> None:
+        rows = np.flatnonzero(with_sound(clips))
+        for first in range(0, len(rows), BATCH_CLIPS):
+            some = rows[first : first + BATCH_CLIPS]
+            passages = None if self._passages is None else self._passages.of_clips(starts[some])
+            self.probabilities.append(_probabilities(self._predictor, clips[some], passages, self._path))
+        self.starts.append(starts[rows])
+        self.n_cut += len(clips)
+
+
 def _probabilities(
-    predictor: Predictor, batch: NDArray[np.float32], path: str | os.PathLike[str]
+    predictor: Predictor,
+    batch: NDArray[np.float32],
+    passages: NDArray[np.float32] | None,
+    path: str | os.PathLike[str],
 ) -> NDArray[np.float64]:
     try:
         with np.errstate(over="ignore", invalid="ignore"):
-            probabilities = predictor.probabilities(batch)
+            probabilities = predictor.probabilities(batch, passages)
     except DataError as error:
         said = str(error).rstrip(".")
         raise AudioError(

@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from genre.data.passages import features_of_passage
+from genre.errors import CheckpointError
 from genre.features.clips import at_rate
 from genre.features.extract import extract
 from genre.features.handcrafted import FEATURE_NAMES, SAMPLE_RATE, handcrafted
@@ -31,14 +33,29 @@ class Needs:
         The front ends, by their :func:`key_of`.
     features
         Whether the 57 features are needed.
+    passage_sec
+        Length in seconds of the passages whose features are needed; ``None``: none are.
+
+    Raises
+    ------
+    CheckpointError
+        Of two together, if they need passages of different length.
     """
 
     frontends: Mapping[str, FrontEnd] = field(default_factory=dict)
     features: bool = False
+    passage_sec: float | None = None
 
     def __or__(self, other: Needs) -> Needs:
         """Return what both need."""
-        return Needs({**self.frontends, **other.frontends}, self.features or other.features)
+        lengths = {sec for sec in (self.passage_sec, other.passage_sec) if sec is not None}
+        if len(lengths) > 1:
+            shorter, longer = sorted(lengths)
+            raise CheckpointError(
+                f"the models hear passages of different length ({shorter:g} s; {longer:g} s), so they cannot be "
+                "averaged; take models of the same data.passage_sec"
+            )
+        return Needs({**self.frontends, **other.frontends}, self.features or other.features, next(iter(lengths), None))
 
 
 class ClipInputs:
@@ -52,11 +69,22 @@ class ClipInputs:
         In Hz.
     needs
         What is computed of them.
+    passages : shape=(B, n_features)
+        Features of the passage of each clip; by default, where they are needed, each clip is a passage by itself.
     """
 
-    def __init__(self, samples: NDArray[np.float32], sample_rate: int, needs: Needs) -> None:
+    def __init__(
+        self,
+        samples: NDArray[np.float32],
+        sample_rate: int,
+        needs: Needs,
+        passages: NDArray[np.float32] | None = None,
+    ) -> None:
         self.samples = samples
         self.sample_rate = sample_rate
+        if needs.passage_sec is not None and passages is None:
+            passages = np.stack([features_of_passage(clip, sample_rate) for clip in samples])
+        self._passages = passages
         self._spectrograms: dict[str, torch.Tensor] = {}
         self._features: NDArray[np.float32] | None = None
         for key, frontend in needs.frontends.items():
@@ -78,3 +106,8 @@ class ClipInputs:
         if self._features is None:
             return np.zeros((len(self.samples), len(FEATURE_NAMES)), np.float32)
         return self._features
+
+    @property
+    def passages(self) -> NDArray[np.float32]:
+        """The features of the clips' passages, shape (B, n_features); of no columns if nobody needs them."""
+        return np.zeros((len(self.samples), 0), np.float32) if self._passages is None else self._passages

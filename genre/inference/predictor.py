@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from genre.data.clips import ClipSpec
+from genre.data.passages import PassageRows
 from genre.errors import CheckpointError
 from genre.features.spectrogram import FrontEnd, build_frontend
 from genre.inference.inputs import ClipInputs, Needs, key_of
@@ -45,20 +47,42 @@ class Predictor(ABC):
     clips: ClipSpec
     needs: Needs
 
-    def probabilities(self, samples: NDArray[np.float32]) -> NDArray[np.float64]:
+    def probabilities(
+        self, samples: NDArray[np.float32], passages: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float64]:
         """Return the probabilities of every class.
 
         Parameters
         ----------
         samples : shape=(B, clips.length)
             Clips at ``clips.sample_rate``.
+        passages : shape=(B, n_features)
+            Features of the passage of each clip (:mod:`genre.data.passages`), for a model that needs them; by default
+            each clip is taken for a passage by itself, which says less.
 
         Returns
         -------
         probabilities : shape=(B, classes)
             Of each clip by itself.
         """
-        return self.judge(ClipInputs(samples, self.clips.sample_rate, self.needs))
+        return self.judge(ClipInputs(samples, self.clips.sample_rate, self.needs, passages))
+
+    def passages_of(self, samples: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32] | None:
+        """Return the features of the passages of a track's clips, shape (n_clips, n_features); ``None`` if not needed.
+
+        Parameters
+        ----------
+        samples : shape=(n,)
+            The whole track at ``clips.sample_rate``.
+        starts : shape=(n_clips,)
+            First sample of each clip.
+        """
+        if self.needs.passage_sec is None:
+            return None
+        passages = PassageRows(replace(self.clips, passage_sec=self.needs.passage_sec))
+        passages.push(samples)
+        passages.finish()
+        return passages.of_clips(starts)
 
     @abstractmethod
     def judge(self, inputs: ClipInputs) -> NDArray[np.float64]:
@@ -80,13 +104,15 @@ class DeepPredictor(Predictor):
         self.labels = model.labels
         self.clips = ClipSpec(**model.hparams["clips"])
         self.frontend: FrontEnd = build_frontend(model.hparams["frontend"])
-        self.needs = Needs({key_of(self.frontend): self.frontend}, model.uses_features)
+        passage_sec = self.clips.passage_sec if model.uses_passages else None
+        self.needs = Needs({key_of(self.frontend): self.frontend}, model.uses_features, passage_sec)
 
     def judge(self, inputs: ClipInputs) -> NDArray[np.float64]:
         """Return calibrated probabilities (B, classes)."""
         spectrogram = inputs.spectrogram(key_of(self.frontend))
         with torch.inference_mode():
-            logits = self.model(spectrogram, torch.from_numpy(inputs.features))
+            features = np.hstack([inputs.features, inputs.passages]) if self.model.uses_passages else inputs.features
+            logits = self.model(spectrogram, torch.from_numpy(features))
             probabilities: NDArray[np.float64] = self.model.probabilities(logits.double()).numpy()
         return probabilities
 

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 
 from genre.checks import check_number
 from genre.data.clips import ClipSpec
+from genre.data.cutting import ClipCutter
+from genre.data.passages import features_of_passage
 from genre.errors import ConfigError
 from genre.features.spectrogram import LogMel
-from genre.inference.cutting import ClipCutter
 from genre.inference.decision import Decision, Thresholds, decide
 from genre.inference.frames import ClipLevels, FrameStream
 from genre.inference.predictor import DeepPredictor, Predictor
@@ -31,6 +32,9 @@ SILENCE_DB = -60.0
 
 NO_SOUND_DB = -200.0
 """Level of digital silence, in dB of full scale."""
+
+PASSAGE_EVERY_SEC = 3.0
+"""So often a model that hears passages, too, is given the features of the last one anew."""
 
 SILENCE_SEC = 1.0
 """After so much silence something new begins, and what was heard before it is forgotten."""
@@ -103,15 +107,22 @@ class WindowListener(Listener):
         super().__init__(spec.length, spec.hop)
         self._predictor = predictor
         self._cutter = ClipCutter(spec)
+        sec = predictor.needs.passage_sec
+        self._passage = None if sec is None else LastPassage(replace(spec, passage_sec=sec))
         self._end = 0
         self._forgotten = 0
 
     def push(self, samples: NDArray[np.float32]) -> Iterator[Heard]:
         """Take some more samples and give one answer for every window that is whole now."""
         windows, starts = self._cutter.push(samples)
+        if self._passage is not None:
+            self._passage.push(samples)
         for first in range(0, len(windows), WINDOWS_AT_ONCE):
             some = np.ascontiguousarray(windows[first : first + WINDOWS_AT_ONCE])
-            answers = self._predictor.probabilities(some)
+            passages = None
+            if self._passage is not None:
+                passages = self._passage.of_windows(starts[first : first + len(some)], since=self._forgotten)
+            answers = self._predictor.probabilities(some, passages)
             for window, start, answer in zip(some, starts[first:], answers, strict=False):
                 self._end = int(start) + self.window
                 level = level_db(window if start == 0 else window[-self.hop :])
@@ -120,6 +131,46 @@ class WindowListener(Listener):
     def forget(self) -> None:
         """Let go of what was heard: windows that begin before now are no longer new."""
         self._forgotten = self._end
+
+
+class LastPassage:
+    """The features of the last passage of sound that goes on and on.
+
+    They are computed anew at the end of the first window and every :data:`PASSAGE_EVERY_SEC` from there on, so that
+    they do not depend on the pieces in which the sound comes.
+
+    Parameters
+    ----------
+    clips
+        The windows: their length, hop and rate, and ``passage_sec``.
+    """
+
+    def __init__(self, clips: ClipSpec) -> None:
+        assert clips.passage_length is not None
+        self._window, self._length, self._rate = clips.length, clips.passage_length, clips.sample_rate
+        self._every = max(1, round(PASSAGE_EVERY_SEC * clips.sample_rate / clips.hop)) * clips.hop
+        self._held = np.zeros(0, np.float32)
+        self._held_from = 0
+        self._features = np.zeros(0, np.float32)
+        self._done = 0
+
+    def push(self, samples: NDArray[np.float32]) -> None:
+        """Take some more samples, shape (n,)."""
+        spare = max(0, self._done - self._length - self._held_from)
+        self._held = np.concatenate([self._held[spare:], samples])
+        self._held_from += spare
+
+    def of_windows(self, starts: NDArray[np.int64], *, since: int) -> NDArray[np.float32]:
+        """Return the features of the passage of each window, shape (n, n_features), of sound from ``since`` on."""
+        return np.stack([self._at(int(start), since) for start in starts])
+
+    def _at(self, start: int, since: int) -> NDArray[np.float32]:
+        self._done = start + self._window
+        if start % self._every == 0:
+            first = max(self._done - self._length, min(since, start), 0)
+            heard = self._held[first - self._held_from : self._done - self._held_from]
+            self._features = features_of_passage(heard, self._rate)
+        return self._features
 
 
 class CarriedListener(Listener):

@@ -18,6 +18,7 @@ from genre.data.batches import Batch
 from genre.data.datamodule import Statistics
 from genre.errors import ConfigError, near_names
 from genre.features.handcrafted import FEATURE_NAMES
+from genre.features.passage import PASSAGE_NAMES
 from genre.features.spectrogram import build_frontend
 from genre.models.metrics import TrackAccuracy
 from genre.models.settings import check_range, check_switches
@@ -31,9 +32,9 @@ class GenreModule(LightningModule):
     """Base of all models: a subclass builds ``self.network`` and nothing else.
 
     ``self.network(spectrogram, features)`` takes the normalised spectrogram (B, 1, bins, frames) and the
-    standardised features (B, 57) and returns logits (B, classes), or those of several streams (streams, B, classes):
-    each stream is trained to name the genre by itself, and the mean of their logits is the decision. The checkpoint
-    needs nothing else: constructor arguments are plain values, and statistics of the training clips and the
+    standardised features (B, n_features) and returns logits (B, classes), or those of several streams (streams, B,
+    classes): each stream is trained to name the genre by itself, and the mean of their logits is the decision. The
+    checkpoint needs nothing else: constructor arguments are plain values, and statistics of the training clips and the
     calibration temperature are buffers.
 
     Parameters
@@ -66,7 +67,11 @@ class GenreModule(LightningModule):
     any_length : bool
         Whether the network takes spectrograms of any number of frames, or only of those it was built for.
     uses_features : bool
-        Whether the network looks at the features; if not, they need not be computed and any values do.
+        Whether the network looks at the 57 features; if not, they need not be computed and any values do.
+    uses_passages : bool
+        Whether it looks at the features of the clip's passage, which are given after the 57 then.
+    n_features : int
+        How many features it is given.
     input_shape : tuple of int
         (bins, frames) of a training clip.
 
@@ -78,6 +83,7 @@ class GenreModule(LightningModule):
 
     any_length: bool = True
     uses_features: bool = True
+    uses_passages: bool = False
     network: nn.Module
     feature_mean: torch.Tensor
     feature_std: torch.Tensor
@@ -127,9 +133,10 @@ class GenreModule(LightningModule):
         self.input_shape = build_frontend(frontend).shape(
             round(clips["clip_sec"] * clips["sample_rate"]), clips["sample_rate"]
         )
-        bins, n_features = self.input_shape[0], len(FEATURE_NAMES)
-        self.register_buffer("feature_mean", torch.zeros(n_features))
-        self.register_buffer("feature_std", torch.ones(n_features))
+        bins = self.input_shape[0]
+        self.n_features = len(FEATURE_NAMES) + (len(PASSAGE_NAMES) if self.uses_passages else 0)
+        self.register_buffer("feature_mean", torch.zeros(self.n_features))
+        self.register_buffer("feature_std", torch.ones(self.n_features))
         self.register_buffer("spectrogram_mean", torch.zeros(bins))
         self.register_buffer("spectrogram_std", torch.ones(bins))
         self.register_buffer("temperature", torch.ones(()))
@@ -146,8 +153,10 @@ class GenreModule(LightningModule):
 
     def set_statistics(self, statistics: Statistics) -> None:
         """Keep the statistics by which inputs are normalised."""
-        for name in ("feature_mean", "feature_std", "spectrogram_mean", "spectrogram_std"):
+        for name in ("spectrogram_mean", "spectrogram_std"):
             getattr(self, name).copy_(torch.from_numpy(getattr(statistics, name)))
+        for name in ("feature_mean", "feature_std"):
+            getattr(self, name).copy_(torch.from_numpy(getattr(statistics, name)[: self.n_features]))
         if self.hparams["class_balance"]:
             self.class_weight.copy_(1.0 / (len(self.labels) * torch.from_numpy(statistics.class_share)))
 
@@ -157,7 +166,8 @@ class GenreModule(LightningModule):
         Parameters
         ----------
         spectrogram : shape=(B, 1, bins, frames)
-        features : shape=(B, 57)
+        features : shape=(B, n_features)
+            The 57 of the clip, and those of its passage if the network uses them; more are passed over.
 
         Returns
         -------
@@ -169,10 +179,10 @@ class GenreModule(LightningModule):
         ConfigError
             If the network is built for clips of one length and these have another.
         """
-        return self.stream_logits(spectrogram, features).mean(dim=0)
+        return self.combined(self.stream_logits(spectrogram, features))
 
     def stream_logits(self, spectrogram: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Return the logits of each stream (streams, B, classes), of which :meth:`forward` returns the mean."""
+        """Return the logits of each stream (streams, B, classes), which :meth:`forward` returns combined."""
         if not self.any_length and tuple(spectrogram.shape[2:]) != self.input_shape:
             (bins, frames), seconds = self.input_shape, self.hparams["clips"]["clip_sec"]
             raise ConfigError(
@@ -182,6 +192,10 @@ class GenreModule(LightningModule):
         logits: torch.Tensor = self.network(self.normalized(spectrogram), self.standardized(features))
         return logits.float().reshape(-1, len(spectrogram), len(self.labels))
 
+    def combined(self, streams: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, classes) of the decision, given those of each stream (streams, B, classes)."""
+        return streams.mean(dim=0)
+
     def normalized(self, spectrogram: torch.Tensor) -> torch.Tensor:
         """Return spectrograms (B, 1, bins, frames) as the network takes them."""
         if self.hparams["normalize"] == "none":
@@ -189,8 +203,12 @@ class GenreModule(LightningModule):
         return (spectrogram - self.spectrogram_mean[:, None]).div_(self.spectrogram_std[:, None])
 
     def standardized(self, features: torch.Tensor) -> torch.Tensor:
-        """Return features (B, 57) as the network takes them."""
-        return (features - self.feature_mean) / self.feature_std
+        """Return features (B, n_features) as the network takes them."""
+        return (features[:, : self.n_features] - self.feature_mean) / self.feature_std
+
+    def penalty(self) -> torch.Tensor | float:
+        """Return what the training loss of one stream has beside its cross entropy; nothing, unless a model says so."""
+        return 0.0
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Return calibrated probabilities of logits (B, classes)."""
@@ -200,7 +218,8 @@ class GenreModule(LightningModule):
         """Return the loss of one batch."""
         streams = self.stream_logits(batch["spectrogram"], batch["features"])
         loss = torch.stack([self._training_loss(logits, batch) for logits in streams]).mean()
-        self._log("train", loss, streams.mean(dim=0), batch, first=batch_idx == 0)
+        loss = loss + self.penalty() / len(streams)
+        self._log("train", loss, self.combined(streams), batch, first=batch_idx == 0)
         return loss
 
     def _training_loss(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:

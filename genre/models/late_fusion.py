@@ -1,7 +1,8 @@
-"""Two ways to hear a clip, each with a decision of its own, and the mean of both."""
+"""Two or three ways to hear a clip, each with a decision of its own, and their mean."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,12 +10,14 @@ import torch
 from torch import nn
 from torchaudio.functional import mask_along_axis_iid
 
+from genre.errors import ConfigError
 from genre.features.handcrafted import FEATURE_NAMES
+from genre.features.passage import PASSAGE_NAMES
 from genre.models.base import GenreModule
 from genre.models.cnn_gru import RecurrentNetwork, recurrent_network
 from genre.models.dynamics import Dynamics
 from genre.models.layers import FEATURE_LIMIT
-from genre.models.settings import check_shares, check_sizes, check_switches
+from genre.models.settings import check_range, check_shares, check_sizes, check_switches
 
 LEVEL_SCALE = 10.0
 """Normalised levels times this are about as wide as those in dB, for which the dynamics are made."""
@@ -37,6 +40,13 @@ class LateFusion(GenreModule):
         Of the recurrent network, see :class:`genre.models.cnn_gru.CNNGRU`.
     use_features
         Whether the dense network takes the 57 features beside the dynamics.
+    use_passages
+        Whether a third stream, a logistic regression, names the genre by the features of the clip's passage
+        (:mod:`genre.features.passage`); they need ``data.passage_sec``.
+    passage_share
+        What its logits count in the decision, beside the mean of those of the other two streams.
+    passage_penalty
+        Times the sum of its squared weights is added to the loss of that stream: there are as many features as tracks.
     dense_hidden
         Units of its hidden layer; 0: none, which makes it a logistic regression.
     dense_dropout
@@ -69,6 +79,9 @@ class LateFusion(GenreModule):
         layers: int = 1,
         dropout: float = 0.2,
         use_features: bool = True,
+        use_passages: bool = False,
+        passage_share: float = 0.5,
+        passage_penalty: float = 0.02,
         dense_hidden: int = 256,
         dense_dropout: float = 0.4,
         statistics_dropout: float = 0.2,
@@ -76,9 +89,14 @@ class LateFusion(GenreModule):
         time_mask: int = 0,
         **shared: Any,
     ) -> None:
+        check_switches(use_features=use_features, use_passages=use_passages)
+        if use_passages and shared["clips"].get("passage_sec") is None:
+            raise ConfigError("model.use_passages=true needs passages; give data.passage_sec, 30 is usual")
+        self.uses_passages = use_passages
         super().__init__(**shared)
         check_shares(dense_dropout=dense_dropout, statistics_dropout=statistics_dropout)
-        check_switches(use_features=use_features)
+        check_range("model.passage_share", passage_share, 0.0, 1.0)
+        check_range("model.passage_penalty", passage_penalty, 0.0, math.inf)
         check_sizes(dense_hidden=dense_hidden, frequency_mask=frequency_mask, time_mask=time_mask)
         self.uses_features = use_features
         recurrent = recurrent_network(
@@ -98,8 +116,26 @@ class LateFusion(GenreModule):
         size = dynamics.size + (len(FEATURE_NAMES) if use_features else 0)
         dense = _dense(size, dense_hidden, len(self.labels), (statistics_dropout, dense_dropout))
         self.network = LateFusionNetwork(
-            recurrent, dynamics, dense, use_features=use_features, masks=(frequency_mask, time_mask)
+            recurrent,
+            dynamics,
+            dense,
+            _dense(len(PASSAGE_NAMES), 0, len(self.labels), (0.0, 0.0)) if use_passages else None,
+            use_features=use_features,
+            masks=(frequency_mask, time_mask),
         )
+
+    def combined(self, streams: torch.Tensor) -> torch.Tensor:
+        """Return the mean of the logits of the streams of the clip and, by its share, those of the passage."""
+        if self.network.passage is None:
+            return super().combined(streams)
+        return torch.lerp(streams[:2].mean(dim=0), streams[2], float(self.hparams["passage_share"]))
+
+    def penalty(self) -> torch.Tensor | float:
+        """Return the squared weights of the stream of passages, times ``passage_penalty``."""
+        if self.network.passage is None:
+            return 0.0
+        squares = [weight.square().sum() for weight in self.network.passage.parameters() if weight.ndim > 1]
+        return float(self.hparams["passage_penalty"]) * torch.stack(squares).sum()
 
 
 def _dense(size: int, hidden: int, classes: int, dropout: tuple[float, float]) -> nn.Sequential:
@@ -119,13 +155,14 @@ def _dense(size: int, hidden: int, classes: int, dropout: tuple[float, float]) -
 
 
 class LateFusionNetwork(nn.Module):
-    """The recurrent stream and the dense one, side by side."""
+    """The recurrent stream, the dense one and perhaps that of passages, side by side."""
 
     def __init__(
         self,
         recurrent: RecurrentNetwork,
         dynamics: Dynamics,
         dense: nn.Module,
+        passage: nn.Module | None,
         *,
         use_features: bool,
         masks: tuple[int, int],
@@ -135,18 +172,23 @@ class LateFusionNetwork(nn.Module):
         self.dynamics = dynamics
         self.norm = nn.BatchNorm1d(dynamics.size, affine=False)
         self.dense = dense
+        self.passage = passage
         self.use_features = use_features
         self.masks = masks
 
     def forward(self, spectrogram: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
-        """Return the logits of each stream (2, B, classes)."""
+        """Return the logits of each stream (2 or 3, B, classes)."""
+        features = features.float()
+        clip, passage = features[:, : len(FEATURE_NAMES)], features[:, len(FEATURE_NAMES) :]
         heard = self.recurrent(self._masked(spectrogram), features).float()
         with torch.autocast(spectrogram.device.type, enabled=False):
             statistics = self.norm(self.dynamics(LEVEL_SCALE * spectrogram))
             if self.use_features:
-                statistics = torch.cat([statistics, features.float()], dim=1)
-            measured = self.dense(statistics.clamp(-FEATURE_LIMIT, FEATURE_LIMIT))
-        return torch.stack([heard, measured])
+                statistics = torch.cat([statistics, clip], dim=1)
+            streams = [heard, self.dense(statistics.clamp(-FEATURE_LIMIT, FEATURE_LIMIT))]
+            if self.passage is not None:
+                streams.append(self.passage(passage.clamp(-FEATURE_LIMIT, FEATURE_LIMIT)))
+        return torch.stack(streams)
 
     def _masked(self, spectrogram: torch.Tensor) -> torch.Tensor:
         """Return clips (B, 1, bins, frames), in training with masks of 0, the mean level."""

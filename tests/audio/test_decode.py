@@ -104,6 +104,18 @@ def test_eight_channels_at_96_khz_are_never_held_all_at_once(tmp_path):
     assert peak < samples.nbytes / 2
 
 
+def test_the_mono_mix_is_held_once(tmp_path):
+    path = write(tmp_path / "x.wav", tone(240))
+    decode(path)
+    tracemalloc.start()
+    recording = decode(path)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert recording.samples.size == 240 * RATE
+    assert held < 1.01 * recording.samples.nbytes
+    assert peak < 1.25 * recording.samples.nbytes
+
+
 @pytest.mark.parametrize("suffix", ["wav", "flac", "au", "aiff", "w64", "mp3", "ogg", "opus"])
 def test_truncated_data_gives_what_is_there(tmp_path, suffix):
     rate = 48_000 if suffix == "opus" else RATE

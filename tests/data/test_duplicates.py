@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import shutil
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,43 @@ def test_the_search_in_parts_finds_the_same(originals, monkeypatch: pytest.Monke
     assert find_matches(prints_of) == whole
 
 
+def random_words(seed: int, n: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(1, 2**32, n, dtype=np.uint32)
+
+
+def test_copies_among_random_words_are_found_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    recordings = [random_words(seed, int(n)) for seed, n in enumerate(rng.integers(200, 3000, 60))]
+    recordings[7] = recordings[11] = np.zeros(0, np.uint32)
+    planted = {}
+    for one, other, start in ((0, 40, 10), (3, 20, 0), (25, 59, 30)):
+        copy = recordings[one][start : start + 160].copy()
+        copy[::3] ^= np.uint32(1) << rng.integers(0, 32, len(copy[::3]), dtype=np.uint32)
+        copy[50:60] = 0
+        recordings[other] = np.concatenate([random_words(100 + other, 77), copy, random_words(200 + other, 99)])
+        planted[one, other] = start - 77
+    found = find_matches(recordings)
+    assert {(match.one, match.other): match.offset for match in found} == planted
+    monkeypatch.setattr("genre.data.duplicates.search.ENTRIES_AT_ONCE", 7000)
+    monkeypatch.setattr("genre.data.duplicates.search.WORDS_AT_ONCE", 999)
+    assert find_matches(recordings) == found
+
+
+def test_memory_of_the_search_does_not_grow_with_the_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("genre.data.duplicates.search.ENTRIES_AT_ONCE", 200_000)
+    monkeypatch.setattr("genre.data.duplicates.search.WORDS_AT_ONCE", 50_000)
+    n_words = 50_000
+    seeds = [*range(60), 7]
+    find_matches([random_words(seed, 500) for seed in (0, 0)])  # compiles
+    tracemalloc.start()
+    (match,) = find_matches(map(random_words, seeds, [n_words] * len(seeds)), scratch=tmp_path)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert (match.one, match.other, match.offset, match.bit_errors) == (7, 60, 0, 0.0)
+    assert peak < 4 * n_words * len(seeds)
+    assert list(tmp_path.iterdir()) == []
+
+
 # --- pairs ----------------------------------------------------------------------------------------------------------
 
 
@@ -165,7 +203,7 @@ def test_duplicates_among_files_are_found_once_and_kept(library: Path, tmp_path:
     assert shifted.offset_sec == pytest.approx(0.5, abs=0.08)
     assert told[0] == (0, 9)  # the file that is there twice is decoded once
     assert told[-1] == (9, 9)
-    monkeypatch.setattr(prints, "decode", lambda *_args, **_kw: pytest.fail("decoded again"))
+    monkeypatch.setattr(prints, "CheckedBlocks", lambda *_args, **_kw: pytest.fail("decoded again"))
     backwards = duplicates_among(files[::-1], tmp_path)
     turned = next(pair for pair in backwards if pair.kind == SAME_RECORDING)
     assert (files[::-1][turned.one].file, files[::-1][turned.other].file) == ("wild/copy.mp3", "calm/0.wav")
@@ -319,7 +357,7 @@ def test_a_single_track_is_counted_as_one(library: Path, tmp_path: Path) -> None
 
 
 def test_content_only_joins_identical_tracks(library: Path, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(prints, "decode", lambda *_args, **_kw: pytest.fail("no fingerprint is wanted"))
+    monkeypatch.setattr(prints, "CheckedBlocks", lambda *_args, **_kw: pytest.fail("no fingerprint is wanted"))
     data = module(library, tmp_path, duplicates="content")
     data.prepare_data()
     data.setup()

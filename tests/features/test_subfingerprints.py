@@ -17,6 +17,7 @@ from genre.features.subfingerprints import (
     N_BANDS,
     SAMPLE_RATE,
     SILENCE,
+    SubfingerprintStream,
     seconds,
     subfingerprints,
 )
@@ -53,6 +54,20 @@ def test_there_is_a_word_for_every_hop_after_the_first_frame(music: np.ndarray) 
     assert words.dtype == np.uint32
     assert len(words) == (n_samples - FRAME) // HOP
     assert seconds(len(words)) == pytest.approx(4.0 - FRAME / SAMPLE_RATE, abs=HOP / SAMPLE_RATE)
+
+
+@pytest.mark.parametrize("size", [HOP - 1, FRAME, 10_000, 50_000])
+@pytest.mark.parametrize("n_samples", [FRAME + HOP, 100 * FRAME + 7])
+def test_words_of_pieces_are_those_of_the_whole(size: int, n_samples: int) -> None:
+    samples = np.random.default_rng(0).normal(0.0, 0.1, n_samples).astype(np.float32)
+    samples[50 * FRAME : 60 * FRAME] *= 1e-6
+    stream = SubfingerprintStream()
+    for at in range(0, n_samples, size):
+        stream.push(samples[at : at + size])
+    words = stream.finish()
+    np.testing.assert_array_equal(words, subfingerprints(samples, SAMPLE_RATE))
+    assert len(words) == (n_samples - FRAME) // HOP
+    assert (words == SILENCE).any() == (n_samples > 60 * FRAME)
 
 
 def test_level_and_sample_rate_hardly_matter(music: np.ndarray) -> None:

@@ -109,7 +109,7 @@ def test_a_file_that_is_no_audio(tmp_path: Path) -> None:
 def test_a_model_that_refuses_a_clip_says_of_which_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     predictor = mini_vgg()
 
-    def refuse(clips: np.ndarray) -> np.ndarray:
+    def refuse(clips: np.ndarray, passages: None) -> np.ndarray:
         raise DataError("features must be finite numbers")
 
     monkeypatch.setattr(predictor, "probabilities", refuse)

@@ -69,7 +69,7 @@ class Described:
     def describe(self) -> dict[str, Any]:
         data = self.cfg.data
         return {
-            "clips": ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate).settings(),
+            "clips": ClipSpec(data.clip_sec, data.hop_sec, data.short, data.sample_rate, data.passage_sec).settings(),
             "frontend": instantiate(self.cfg.frontend, _convert_="all").settings(),
             "labels": self.labels,
         }
@@ -86,7 +86,7 @@ def batch(model: GenreModule, n_clips: int = 6, frames: int | None = None, seed:
     bins, usual = model.input_shape
     return {
         "spectrogram": torch.randn(n_clips, 1, bins, frames or usual, generator=generator),
-        "features": torch.randn(n_clips, 57, generator=generator),
+        "features": torch.randn(n_clips, model.n_features, generator=generator),
         "label": torch.arange(n_clips) % len(model.labels),
         "track": torch.arange(n_clips),
         "start": torch.zeros(n_clips, dtype=torch.int64),

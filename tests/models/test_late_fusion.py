@@ -6,6 +6,7 @@ from small_models import batch, shared
 from torch.nn import functional
 
 from genre.errors import ConfigError
+from genre.features.passage import PASSAGE_NAMES
 from genre.features.spectrogram import FrontEnd
 from genre.models import base
 from genre.models.cnn_gru import CNNGRU
@@ -85,6 +86,66 @@ def test_loss_of_training_is_the_mean_of_the_losses_of_the_streams() -> None:
     torch.testing.assert_close(model.training_step(clips, 0), expected)
 
 
+def hears_passages(**settings: object) -> LateFusion:
+    """One with a third stream, and statistics of some passages."""
+    given = shared(n_mels=32, clip_sec=1)
+    given["clips"]["passage_sec"] = 30.0
+    torch.manual_seed(0)
+    return LateFusion(**{**SMALL, "use_passages": True, **settings}, **given)
+
+
+def test_passages_have_a_stream_of_their_own() -> None:
+    model = hears_passages().eval()
+    assert model.n_features == len(model.feature_mean) == 57 + len(PASSAGE_NAMES)
+    clips = batch(model)
+    features = torch.randn(6, model.n_features)
+    torch.nn.init.normal_(model.network.passage[-1].weight)
+    with torch.no_grad():
+        streams = model.stream_logits(clips["spectrogram"], features)
+        assert streams.shape == (3, 6, 3)
+        features[:, 57:] += 1
+        changed = model.stream_logits(clips["spectrogram"], features)
+    assert torch.equal(streams[:2], changed[:2])
+    assert not torch.equal(streams[2], changed[2])
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.7])
+def test_clip_and_passage_have_their_shares_of_the_decision(share: float) -> None:
+    model = hears_passages(passage_share=share).eval()
+    clips = batch(model)
+    torch.nn.init.normal_(model.network.passage[-1].weight)
+    with torch.no_grad():
+        recurrent, dense, passage = model.stream_logits(clips["spectrogram"], clips["features"])
+        decision = model(clips["spectrogram"], clips["features"])
+    torch.testing.assert_close(decision, (1 - share) * (recurrent + dense) / 2 + share * passage)
+
+
+def test_the_other_streams_begin_as_without_passages() -> None:
+    alone, beside = make().network.state_dict(), hears_passages().network.state_dict()
+    assert {name for name in beside if name not in alone} == {"passage.1.weight", "passage.1.bias"}
+    assert all(torch.equal(beside[name], alone[name]) for name in alone)
+
+
+def test_squared_weights_of_passages_are_added_to_the_loss_of_their_stream() -> None:
+    model = hears_passages(dropout=0.0, dense_dropout=0.0, statistics_dropout=0.0, passage_penalty=0.5)
+    torch.nn.init.normal_(model.network.passage[-1].weight)
+    clips = {**batch(model), "features": torch.randn(6, model.n_features)}
+    streams = model.stream_logits(clips["spectrogram"], clips["features"])
+    losses = [functional.cross_entropy(logits, clips["label"]) for logits in streams]
+    losses[2] = losses[2] + 0.5 * model.network.passage[-1].weight.square().sum()
+    model.log = model.log_dict = lambda *_, **__: None  # type: ignore[method-assign]
+    model.trainer = type("", (), {"optimizers": [torch.optim.SGD(model.parameters(), 1.0)]})()  # type: ignore[assignment]
+    torch.testing.assert_close(model.training_step(clips, 0), torch.stack(losses).mean())
+
+
+def test_features_of_passages_are_passed_over_by_a_model_without() -> None:
+    model = make().eval()
+    clips = batch(model)
+    longer = torch.cat([clips["features"], torch.full((6, 9), torch.nan)], dim=1)
+    with torch.no_grad():
+        assert torch.equal(model(clips["spectrogram"], longer), model(clips["spectrogram"], clips["features"]))
+
+
 def test_features_count_only_if_they_are_used() -> None:
     clips = batch(make())
     with torch.no_grad():
@@ -123,6 +184,9 @@ def test_takes_clips_of_any_length() -> None:
         ({"use_features": "yes"}, "model.use_features=yes is neither true nor false"),
         ({"time_mask": -1}, "model.time_mask=-1 is out of range"),
         ({"kernel": 2}, "model.kernel=2 has no middle"),
+        ({"use_passages": True}, r"needs passages; give data.passage_sec, 30 is usual"),
+        ({"passage_share": 1.5}, "model.passage_share=1.5 is out of range"),
+        ({"passage_penalty": -1}, "model.passage_penalty=-1 is out of range"),
     ],
 )
 def test_wrong_settings(settings: dict[str, object], sentence: str) -> None:

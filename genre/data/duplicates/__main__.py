@@ -91,9 +91,14 @@ def _usable(
         store_dir.mkdir(parents=True, exist_ok=True)
         found, left_out = look_at([SourceFile(track.file, track.path) for track in tracks], store_dir / CONTENT_INDEX)
         files = [AudioFile(one.file, one.path, one.bytes_hash) for one in found]
+        usable, faults = [], [track.detail for track in left_out]
         made = fingerprints(files, FingerprintFolder(store_dir), jobs=jobs, progress=progress)
-    faults = [track.detail for track in left_out] + [str(one) for one in made if isinstance(one, AudioError)]
-    return [file for file, one in zip(files, made, strict=True) if not isinstance(one, AudioError)], sorted(faults)
+        for file, one in zip(files, made, strict=True):
+            if isinstance(one, AudioError):
+                faults.append(str(one))
+            else:
+                usable.append(file)
+    return usable, sorted(faults)
 
 
 def _table(tracks: Sequence[Track]) -> TrackTable:

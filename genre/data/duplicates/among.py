@@ -70,9 +70,8 @@ def _find(
 ) -> tuple[Duplicate, ...]:
     made = fingerprints(files, kept, jobs=jobs, progress=progress)
     empty = np.zeros(0, np.uint32)
-    return find_duplicates(
-        [one if isinstance(one, Fingerprint) else Fingerprint(f"none {i}", empty) for i, one in enumerate(made)]
-    )
+    prints = (one if isinstance(one, Fingerprint) else Fingerprint(f"none {i}", empty) for i, one in enumerate(made))
+    return find_duplicates(prints, scratch=kept.path)
 
 
 def _read(path: Path) -> tuple[Duplicate, ...] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from genre.data.disk import replacing
 from genre.data.duplicates.prints import Fingerprint
 from genre.data.duplicates.search import find_matches
 from genre.data.protocols import TrackTable
-from genre.features.subfingerprints import seconds
+from genre.features.subfingerprints import Words, seconds
 
 IDENTICAL = "identical"
 SAME_RECORDING = "same recording"
@@ -57,7 +57,7 @@ class Duplicate:
     score: float
 
 
-def find_duplicates(prints: Sequence[Fingerprint]) -> tuple[Duplicate, ...]:
+def find_duplicates(prints: Iterable[Fingerprint], *, scratch: Path | None = None) -> tuple[Duplicate, ...]:
     """Find the tracks that hold one recording.
 
     Of identical tracks the first stands for all: each other one makes a pair with it, and only the first is compared
@@ -66,20 +66,28 @@ def find_duplicates(prints: Sequence[Fingerprint]) -> tuple[Duplicate, ...]:
     Parameters
     ----------
     prints
-        One a track.
+        One a track; of these one is held at a time.
+    scratch
+        See :func:`genre.data.duplicates.search.find_matches`.
     """
     first: dict[str, int] = {}
-    found = []
-    for number, made in enumerate(prints):
-        if (one := first.setdefault(made.content, number)) != number:
-            length = seconds(len(made.words))
-            found.append(Duplicate(one, number, IDENTICAL, 0.0, round(length, 2), 1.0))
-    different = list(first.values())
-    for match in find_matches([prints[number].words for number in different]):
+    found: list[Duplicate] = []
+
+    def different() -> Iterator[Words]:
+        """Yield the words of what is not identical to something before; ``first`` and ``found`` grow meanwhile."""
+        for number, made in enumerate(prints):
+            if (one := first.setdefault(made.content, number)) == number:
+                yield made.words
+            else:
+                found.append(Duplicate(one, number, IDENTICAL, 0.0, round(seconds(len(made.words)), 2), 1.0))
+
+    matches = find_matches(different(), scratch=scratch)
+    numbers = list(first.values())
+    for match in matches:
         found.append(
             Duplicate(
-                one=different[match.one],
-                other=different[match.other],
+                one=numbers[match.one],
+                other=numbers[match.other],
                 kind=SAME_RECORDING,
                 offset_sec=round(seconds(match.offset), 2),
                 overlap_sec=round(seconds(match.overlap), 2),

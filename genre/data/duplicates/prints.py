@@ -6,7 +6,7 @@ samples, 32 characters, and then the words of the fingerprint, 32 bits each.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,13 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from genre.audio.decode import decode
+from genre.audio.decode import Resampler
 from genre.audio.files import shown
-from genre.audio.health import check
 from genre.data.disk import replacing
-from genre.data.preparation import content_hash
+from genre.data.listening import CheckedBlocks
 from genre.errors import AudioError
-from genre.features.subfingerprints import VERSION, Words, subfingerprints
+from genre.features.subfingerprints import SAMPLE_RATE, VERSION, SubfingerprintStream, Words
 
 FOLDER = ".fingerprints"
 HASH_BYTES = 32
@@ -75,6 +74,13 @@ class FingerprintFolder:
                 return Fingerprint(content, np.frombuffer(held, "<u4", offset=HASH_BYTES).astype(np.uint32))
         return None
 
+    def holds(self, bytes_hash: str) -> bool:
+        """Return whether there is a fingerprint, by the length of its file alone."""
+        with suppress(OSError):
+            size = self._file(bytes_hash).stat().st_size
+            return size >= HASH_BYTES and size % 4 == 0
+        return False
+
     def write(self, bytes_hash: str, fingerprint: Fingerprint) -> None:
         """Keep a fingerprint.
 
@@ -93,22 +99,27 @@ class FingerprintFolder:
 
 
 def fingerprint(path: Path, *, name: str) -> Fingerprint:
-    """Decode one file and return its fingerprint.
+    """Decode one file, piece by piece, and return its fingerprint.
 
     Raises
     ------
     AudioError
         When the file cannot be used, with the reason; the sentence calls it ``name``.
     """
-    recording = decode(path, name=name)
-    check(recording, name=name)
-    return Fingerprint(content_hash(recording.samples), subfingerprints(recording.samples, recording.sample_rate))
+    blocks = CheckedBlocks(path, name=name)
+    resampler, words = Resampler(blocks.sample_rate, SAMPLE_RATE), SubfingerprintStream()
+    for block in blocks:
+        words.push(resampler.push(block))
+    words.push(resampler.finish())
+    return Fingerprint(blocks.content, words.finish())
 
 
 def fingerprints(
     files: Sequence[AudioFile], kept: FingerprintFolder, *, jobs: int | None = None, progress: Progress | None = None
-) -> list[Fingerprint | AudioError]:
-    """Return the fingerprint of every file, computing those that are not kept yet, in threads.
+) -> Iterator[Fingerprint | AudioError]:
+    """Yield the fingerprint of every file, after computing those that are not kept yet, in threads.
+
+    They are read one by one where they are kept: those of a large collection take more memory than there is.
 
     Parameters
     ----------
@@ -121,8 +132,8 @@ def fingerprints(
     progress
         Not called if there is nothing to compute.
 
-    Returns
-    -------
+    Yields
+    ------
     One item a file: its fingerprint, or why it has none.
 
     Raises
@@ -130,37 +141,50 @@ def fingerprints(
     OSError
         If a fingerprint cannot be written; finished ones are kept.
     """
+    todo = {file.bytes_hash: file for file in files if not kept.holds(file.bytes_hash)}
+    faults = _compute(list(todo.values()), kept, jobs, progress or (lambda _done, _total: None)) if todo else {}
+    for file in files:
+        fault = faults.get(file.bytes_hash)
+        yield _kept_or_made(file, kept) if fault is None else _named(fault, todo[file.bytes_hash], file)
+
+
+def _compute(
+    files: Sequence[AudioFile], kept: FingerprintFolder, jobs: int | None, progress: Progress
+) -> dict[str, AudioError]:
+    """Compute and keep fingerprints, in threads, and return why those of some files cannot be, by their hash."""
     import joblib
 
-    known: dict[str, Fingerprint | AudioError] = {}
-    for file in files:
-        if (held := kept.read(file.bytes_hash)) is not None:
-            known[file.bytes_hash] = held
-    todo = list({file.bytes_hash: file for file in files if file.bytes_hash not in known}.values())
-    if todo:
-        tell = progress or (lambda _done, _total: None)
-        tell(0, len(todo))
-        with ThreadPoolExecutor(jobs or joblib.cpu_count()) as threads:
-            work = {threads.submit(_compute, file, kept): file for file in todo}
-            try:
-                for done, future in enumerate(as_completed(work), start=1):
-                    known[work[future].bytes_hash] = future.result()
-                    tell(done, len(todo))
-            except BaseException:
-                threads.shutdown(cancel_futures=True)
-                raise
-    computed = {file.bytes_hash: file for file in todo}
-    return [_named(known[file.bytes_hash], computed.get(file.bytes_hash, file), file) for file in files]
+    faults = {}
+    progress(0, len(files))
+    with ThreadPoolExecutor(jobs or joblib.cpu_count()) as threads:
+        work = {threads.submit(_fault, file, kept): file for file in files}
+        try:
+            for done, future in enumerate(as_completed(work), start=1):
+                if (fault := future.result()) is not None:
+                    faults[work[future].bytes_hash] = fault
+                progress(done, len(files))
+        except BaseException:
+            threads.shutdown(cancel_futures=True)
+            raise
+    return faults
 
 
-def _named(made: Fingerprint | AudioError, source: AudioFile, file: AudioFile) -> Fingerprint | AudioError:
-    """Return what was made of ``source`` for a file of the same bytes: an error names that one."""
-    if isinstance(made, Fingerprint) or file == source:
-        return made
-    return AudioError(str(made).replace(shown(source.file), shown(file.file)), reason=made.reason)
+def _fault(file: AudioFile, kept: FingerprintFolder) -> AudioError | None:
+    """Compute and keep a fingerprint, and return why there is none."""
+    made = _kept_or_made(file, kept)
+    return made if isinstance(made, AudioError) else None
 
 
-def _compute(file: AudioFile, kept: FingerprintFolder) -> Fingerprint | AudioError:
+def _named(fault: AudioError, source: AudioFile, file: AudioFile) -> AudioError:
+    """Return what is wrong with ``source`` for a file of the same bytes: it names that one."""
+    if file == source:
+        return fault
+    return AudioError(str(fault).replace(shown(source.file), shown(file.file)), reason=fault.reason)
+
+
+def _kept_or_made(file: AudioFile, kept: FingerprintFolder) -> Fingerprint | AudioError:
+    if (held := kept.read(file.bytes_hash)) is not None:
+        return held
     try:
         made = fingerprint(file.path, name=file.file)
     except AudioError as error:

@@ -1,7 +1,8 @@
 """Finding recordings that are copies of one another among many, by their sub-fingerprints.
 
 Words that occur in two recordings say where these might be aligned; there the recordings are compared bit by bit. The
-work grows with the length of the recordings together, not with the number of pairs.
+work grows with the length of the recordings together, not with the number of pairs; memory does not grow with it: the
+words, and the places of each, lie in temporary files.
 
 References
 ----------
@@ -12,8 +13,11 @@ Haitsma, J., Kalker, T. (2002). A highly robust audio fingerprinting system. ISM
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,8 +51,16 @@ NEIGHBOURS = 24
 OCCURRENCES = 4
 """Entries of one word in one recording: a word that is held on says little."""
 
-ENTRIES_AT_ONCE = 20_000_000
-"""Words sorted at a time, about 0.5 GB."""
+ENTRIES_AT_ONCE = 5_000_000
+"""Words sorted at a time, about 0.25 GB."""
+
+WORDS_AT_ONCE = 1 << 18
+"""Words dealt to the parts of the search at a time."""
+
+GLANCES_AT_ONCE = 1 << 16
+
+_WORD = np.dtype(np.uint32)
+_ENTRY = np.dtype([("word", np.uint32), ("at", np.int64)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +86,22 @@ class Match:
     bit_errors: float
 
 
-def find_matches(recordings: Sequence[Words]) -> tuple[Match, ...]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Entries:
+    """Where the words of one part of the search occur, sorted by word, then place.
+
+    Parameters
+    ----------
+    word, at, recording : shape=(n,)
+        The word, its place among the words of all recordings, and the number of its recording.
+    """
+
+    word: Words
+    at: IntArray
+    recording: IntArray
+
+
+def find_matches(recordings: Iterable[Words], *, scratch: Path | None = None) -> tuple[Match, ...]:
     """Find all pairs of recordings that are the same where they overlap, each once, sorted.
 
     Of a pair that agrees at several offsets, as copies of looped music do, the one with the most agreeing bits beyond
@@ -83,16 +110,28 @@ def find_matches(recordings: Sequence[Words]) -> tuple[Match, ...]:
     Parameters
     ----------
     recordings
-        Words of each recording (:func:`genre.features.subfingerprints.subfingerprints`).
+        Words of each recording (:func:`genre.features.subfingerprints.subfingerprints`); one is held at a time.
+    scratch
+        Folder for temporary files, 16 bytes a word; by default that of the system.
+
+    Raises
+    ------
+    OSError
+        If a temporary file cannot be written.
     """
-    length = np.array([len(words) for words in recordings], dtype=np.int64)
-    first = np.concatenate([[0], np.cumsum(length)])
-    words = np.concatenate([np.zeros(0, np.uint32), *recordings])
-    n_parts = max(1, -(-len(words) // ENTRIES_AT_ONCE))
+    with TemporaryFile(dir=scratch) as held, TemporaryFile(dir=scratch) as dealt:
+        first = _write(held, recordings)
+        return _search(held, dealt, first) if first[-1] else ()
+
+
+def _search(held: IO[bytes], dealt: IO[bytes], first: IntArray) -> tuple[Match, ...]:
+    """Find the pairs among recordings whose words are in a file, each from its place in ``first`` to the next."""
+    n_parts = -(-int(first[-1]) // ENTRIES_AT_ONCE)
+    begin = _deal(held, dealt, n_parts)
+    words = np.memmap(held, _WORD, mode="r+").view(np.ndarray)
     found: list[IntArray] = []
     for part in range(n_parts):
-        at = _entries(words, first, part, n_parts)
-        found.append(_glances(words, first, at))
+        found.append(_glances(words, first, _entries(dealt, int(begin[part]), int(begin[part + 1]), first)))
     return tuple(_best(words, first, np.unique(np.concatenate(found), axis=0)))
 
 
@@ -118,25 +157,65 @@ def most_bit_errors(overlap: int) -> float:
     return min(MOST_BIT_ERRORS, 0.5 - SHORT_SPREAD / math.sqrt(overlap))
 
 
-def _entries(words: Words, first: IntArray, part: int, n_parts: int) -> IntArray:
-    """Return where the words of one part of the search are, sorted by word, then place."""
-    at = np.flatnonzero((words != 0) & (words % n_parts == part))
-    at = at[np.argsort(words[at], kind="stable")]
-    recording = np.searchsorted(first, at, side="right")
-    new = np.ones(len(at), dtype=np.bool_)
-    new[1:] = (words[at[1:]] != words[at[:-1]]) | (recording[1:] != recording[:-1])
-    start = np.maximum.accumulate(np.where(new, np.arange(len(at)), 0))
-    kept: IntArray = at[np.arange(len(at)) - start < OCCURRENCES]
-    return kept
+def _write(held: IO[bytes], recordings: Iterable[Words]) -> IntArray:
+    """Write the words of all recordings, and return where each begins and the last one ends."""
+    first = [0]
+    for words in recordings:
+        held.write(words.astype(_WORD, copy=False).tobytes())
+        first.append(first[-1] + len(words))
+    held.flush()
+    return np.array(first, dtype=np.int64)
 
 
-def _glances(words: Words, first: IntArray, at: IntArray) -> IntArray:
-    """Return (one, other, offset) of all pairs that agree around a shared word, shape (n, 3)."""
+def _deal(held: IO[bytes], dealt: IO[bytes], n_parts: int) -> IntArray:
+    """Write where each word occurs, part by part and in order of place; return where each part begins, and the end."""
+    counts = np.zeros(n_parts, dtype=np.int64)
+    for _, words in _blocks(held):
+        counts += np.bincount(words[words != 0] % n_parts, minlength=n_parts)
+    begin = np.concatenate([[0], np.cumsum(counts)])
+    free = begin[:-1].copy()
+    for start, words in _blocks(held):
+        at = np.flatnonzero(words)
+        part = words[at] % n_parts
+        at = at[np.argsort(part, kind="stable")]
+        entries = np.empty(len(at), _ENTRY)
+        entries["word"], entries["at"] = words[at], start + at
+        n_entries = np.bincount(part, minlength=n_parts)
+        ends = np.cumsum(n_entries)
+        for number in np.flatnonzero(n_entries):
+            dealt.seek(int(free[number]) * _ENTRY.itemsize)
+            dealt.write(entries[ends[number] - n_entries[number] : ends[number]].tobytes())
+        free += n_entries
+    return begin
+
+
+def _blocks(held: IO[bytes]) -> Iterator[tuple[int, Words]]:
+    """Yield all words with the place of the first, some at a time: read rather than mapped, they take no memory."""
+    start = 0
+    held.seek(0)
+    while len(words := np.frombuffer(held.read(WORDS_AT_ONCE * _WORD.itemsize), _WORD)):
+        yield start, words
+        start += len(words)
+
+
+def _entries(dealt: IO[bytes], begin: int, end: int, first: IntArray) -> Entries:
+    """Return the entries of one part of the search."""
+    dealt.seek(begin * _ENTRY.itemsize)
+    entries = np.frombuffer(dealt.read((end - begin) * _ENTRY.itemsize), _ENTRY)
+    order = np.argsort(entries["word"], kind="stable")
+    word, at = entries["word"][order], entries["at"][order]
+    del entries, order
     recording = np.searchsorted(first, at, side="right") - 1
+    few = _few(word, recording, OCCURRENCES)
+    return Entries(word[few], at[few], recording[few])
+
+
+def _glances(words: Words, first: IntArray, entries: Entries) -> IntArray:
+    """Return (one, other, offset) of all pairs that agree around a shared word, shape (n, 3)."""
     found = [np.zeros((0, 3), np.int64)]
-    row, buffer = 0, np.empty((1 << 20, 3), np.int64)
-    while row < len(at):
-        row, n = _glance(words, first, at, recording, row, buffer)
+    row, buffer = 0, np.empty((GLANCES_AT_ONCE, 3), np.int64)
+    while row < len(entries.at):
+        row, n = _glance(words, first, entries.word, entries.at, entries.recording, row, buffer)
         found.append(np.unique(buffer[:n], axis=0))
     return np.concatenate(found)
 
@@ -181,8 +260,19 @@ def _compare(one: Words, other: Words, start_one: int, start_other: int, n_words
 
 
 @compiled
+def _few(word: Words, recording: IntArray, most: int) -> NDArray[np.bool_]:
+    """Say which entries are among the first ``most`` of their word in their recording."""
+    few = np.ones(word.size, np.bool_)
+    run = 0
+    for row in range(1, word.size):
+        run = run + 1 if word[row] == word[row - 1] and recording[row] == recording[row - 1] else 0
+        few[row] = run < most
+    return few
+
+
+@compiled
 def _glance(  # noqa: PLR0917  compiled functions take no keywords
-    words: Words, first: IntArray, at: IntArray, recording: IntArray, row: int, out: IntArray
+    words: Words, first: IntArray, word: Words, at: IntArray, recording: IntArray, row: int, out: IntArray
 ) -> tuple[int, int]:
     """Write to ``out`` the candidates from entry ``row`` on; return the entry to go on with, and how many there are."""
     n = 0
@@ -190,7 +280,7 @@ def _glance(  # noqa: PLR0917  compiled functions take no keywords
         x, a = at[row], recording[row]
         for neighbour in range(row + 1, min(row + 1 + NEIGHBOURS, at.size)):
             y, b = at[neighbour], recording[neighbour]
-            if words[x] != words[y]:
+            if word[row] != word[neighbour]:
                 break
             if a == b:
                 continue

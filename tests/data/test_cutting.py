@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genre.data.clips import ClipSpec
-from genre.inference.cutting import ClipCutter
+from genre.data.cutting import ClipCutter
 
 
 @given(

@@ -1,0 +1,69 @@
+"""A model that hears passages, from training to a file: the same answers everywhere."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+LABELS = ("high", "low", "middle")
+NETWORK = (
+    "model=late_fusion",
+    "model.use_passages=true",
+    "model.use_features=false",
+    "model.widths=[4,6]",
+    "model.pool_bins=[4,4]",
+    "model.pool_frames=[2,2]",
+    "model.hidden=8",
+    "model.dense_hidden=8",
+    "data.clip_sec=1",
+    "data.passage_sec=3",
+    "data.batch_size=8",
+    "trainer.max_epochs=2",
+    "damage=microphone",
+    "damage.copies=1",
+    "augment=music",
+    "logger=none",
+    "report=false",
+)
+
+
+@pytest.fixture
+def run(train, music: Path, tmp_path: Path) -> Path:
+    result = train("data=folder", f"data.root={music}", f"hydra.run.dir={tmp_path / 'run'}", *NETWORK)
+    assert result.status == 0, result.err
+    return tmp_path / "run"
+
+
+def rows(file: Path) -> list[dict[str, str]]:
+    with file.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_training_evaluation_and_files_agree(run: Path, train, infer, music: Path, tmp_path: Path) -> None:
+    weights = torch.load(run / "best.ckpt", weights_only=True)["state_dict"]
+    assert weights["network.passage.1.weight"].abs().sum() > 0
+    again = train("mode=test", f"ckpt={run / 'best.ckpt'}", f"hydra.run.dir={tmp_path / 'again'}", "report=false")
+    assert again.status == 0, again.err
+    assert (tmp_path / "again" / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+    predicted = rows(run / "predictions.csv")
+    track = predicted[0]["track"]
+    result = infer(f"ckpt={run}", str(music / track), "format=json", "clips=true")
+    assert result.status == 0, result.err
+    expected = [row for row in predicted if row["track"] == track]
+    for clip, row in zip(json.loads(result.out)["clips"], expected, strict=True):
+        assert clip["start_sec"] == pytest.approx(float(row["start_sec"]))
+        found, wanted = ([float(of[label]) for label in LABELS] for of in (clip["probabilities"], row))
+        np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_passages_have_to_be_asked_for_twice(train, music: Path) -> None:
+    result = train("data=folder", f"data.root={music}", *NETWORK, "data.passage_sec=null")
+    assert (result.status, result.err) == (
+        1,
+        "error: model.use_passages=true needs passages; give data.passage_sec, 30 is usual\n",
+    )
