@@ -33,7 +33,7 @@ class GenreModule(LightningModule):
 
     ``self.network(spectrogram, features)`` takes the normalised spectrogram (B, 1, bins, frames) and the
     standardised features (B, n_features) and returns logits (B, classes), or those of several streams (streams, B,
-    classes): each stream is trained to name the genre by itself, and the mean of their logits is the decision. The
+    classes): each stream is trained to name the genre by itself, and :meth:`combined` makes one decision of theirs. The
     checkpoint needs nothing else: constructor arguments are plain values, and statistics of the training clips and the
     calibration temperature are buffers.
 

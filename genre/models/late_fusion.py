@@ -27,12 +27,13 @@ N_MASKS = 2
 
 
 class LateFusion(GenreModule):
-    """The network of :class:`genre.models.cnn_gru.CNNGRU`, and a dense one on statistics; the mean of their logits.
+    """The network of :class:`genre.models.cnn_gru.CNNGRU` and a dense one on statistics, perhaps one on passages, too.
 
     The first learns what to look for in the spectrogram. The second is given what music research has found to tell
     genres apart: how the levels move (:class:`genre.models.dynamics.Dynamics`, computed from the batch) and the 57
-    features of the clip. In training each has to name the genre by itself, so that neither leans on the other
-    ("late fusion"; Snoek, Worring and Smeulders, 2005).
+    features of the clip. A third, if it is asked for, hears what a clip is too short for. In training each has to name
+    the genre by itself, so that none leans on another ("late fusion"; Snoek, Worring and Smeulders, 2005); a weighted
+    mean of their logits decides.
 
     Parameters
     ----------

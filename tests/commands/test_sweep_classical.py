@@ -303,7 +303,8 @@ def test_a_sweep_leaves_one_table_and_pictures(sweep, data, tmp_path: Path) -> N
 
 def test_a_sweep_says_how_many_runs_are_best() -> None:
     def run(model: str, accuracy: float) -> Any:
-        return SimpleNamespace(info=SimpleNamespace(model=model), val=SimpleNamespace(track_accuracy=accuracy))
+        info = SimpleNamespace(model=model, leaky=False)
+        return SimpleNamespace(info=info, val=SimpleNamespace(track_accuracy=accuracy))
 
     runs = [run("none_knn", 0.5), run("pca_knn", 0.75), run("none_svm", 0.75)]
     assert classical_sweeps._said_of(runs[1], runs) == "2 of 3 runs were best on validation, pca_knn the first of them"

@@ -145,7 +145,7 @@ def test_an_answer_that_is_no_number_is_no_verdict_and_does_not_last(monkeypatch
     samples[2 * RATE : 4 * RATE] = 0.5
     answer = predictor.probabilities
 
-    def probabilities(clips: np.ndarray) -> np.ndarray:
+    def probabilities(clips: np.ndarray, passages: None) -> np.ndarray:
         broken = (clips == 0.5).any(axis=1)
         return np.where(broken[:, np.newaxis], np.nan, answer(clips))
 
