@@ -81,7 +81,7 @@ class LateFusion(GenreModule):
         dropout: float = 0.2,
         use_features: bool = True,
         use_passages: bool = False,
-        passage_share: float = 0.5,
+        passage_share: float = 0.37,
         passage_penalty: float = 0.02,
         dense_hidden: int = 256,
         dense_dropout: float = 0.4,
