@@ -11,6 +11,9 @@ from genre.audio.decode import resample
 from genre.data.clips import ClipSpec
 from genre.features.passage import PASSAGE_NAMES, SAMPLE_RATE, SHORTEST_SEC, passage_features
 
+PASSAGE_COLUMNS: tuple[str, ...] = ("seconds", *PASSAGE_NAMES)
+"""What is known of a passage: how long it is, by which one may judge how much the features say, and these."""
+
 
 class PassageCutter:
     """Cuts sound that comes in pieces into passages end to end, each given out as soon as it is whole.
@@ -43,7 +46,7 @@ class PassageCutter:
 
 
 class PassageRows:
-    """The features of the passages of one track, and which of them are those of a clip.
+    """The passages of one track, described as by :func:`described_passage`, and which of them are those of a clip.
 
     Parameters
     ----------
@@ -68,7 +71,7 @@ class PassageRows:
         self._finished = True
 
     def _add(self, passages: list[NDArray[np.float32]]) -> None:
-        self._rows += [features_of_passage(passage, self._sample_rate) for passage in passages]
+        self._rows += [described_passage(passage, self._sample_rate) for passage in passages]
 
     def known(self, starts: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return for which clips, shape (n_clips,) of first samples, the passage has been heard to its end."""
@@ -76,17 +79,18 @@ class PassageRows:
         return known
 
     def of_clips(self, starts: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the features of the passage in which each clip begins, shape (n_clips, n_features)."""
-        rows = np.stack(self._rows) if self._rows else np.zeros((1, len(PASSAGE_NAMES)), np.float32)
+        """Return the passage in which each clip begins, shape (n_clips, len(PASSAGE_COLUMNS))."""
+        rows = np.stack(self._rows) if self._rows else np.zeros((1, len(PASSAGE_COLUMNS)), np.float32)
         of_clips: NDArray[np.float32] = rows[np.minimum(starts // self._cutter.length, len(rows) - 1)]
         return of_clips
 
 
-def features_of_passage(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
-    """Return the features of one passage, shape (n_features,), at whatever rate it is.
+def described_passage(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    """Return :data:`PASSAGE_COLUMNS` of one passage, shape (len(PASSAGE_COLUMNS),), at whatever rate it is.
 
-    What is shorter than half a second is repeated to it.
+    What is shorter than half a second is repeated to it for the features.
     """
     at_rate = resample(samples, sample_rate, SAMPLE_RATE)
     shortest = math.ceil(SHORTEST_SEC * SAMPLE_RATE)
-    return passage_features(np.resize(at_rate, shortest) if len(at_rate) < shortest else at_rate, SAMPLE_RATE)
+    features = passage_features(np.resize(at_rate, shortest) if len(at_rate) < shortest else at_rate, SAMPLE_RATE)
+    return np.concatenate([np.array([len(samples) / sample_rate], np.float32), features])

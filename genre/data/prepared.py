@@ -89,8 +89,9 @@ class Store:
         Memory map.
     features : shape=(n_clips, 57)
         Memory map.
-    passage : shape=(n_clips, n_features)
-        Memory map of the features of the passage in which each clip begins; ``None`` in a store without them.
+    passage : shape=(n_clips, n_columns)
+        Memory map of the passage in which each clip begins, :data:`genre.data.passages.PASSAGE_COLUMNS`; ``None`` in a
+        store without passages.
 
     Raises
     ------

@@ -10,8 +10,8 @@ changed::
                        spectrogram.rows.npy  the clips of that array, compared with clips.npy at opening
                        features.npy        (n_clips, 57) float32
                        features.rows.npy   the same for the features
-                       passage.npy         (n_clips, n) float32, if passages are asked for: features of the passage
-                                           of the track in which the clip begins
+                       passage.npy         (n_clips, n) float32, if passages are asked for: seconds and features of
+                                           the passage of the track in which the clip begins
                        passage.rows.npy    the same for these
                        quarantine.csv      the files that cannot be used, each with its reason, as they were called then
                        store.json          everything that shaped the store, in words

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from genre.data.passages import features_of_passage
+from genre.data.passages import described_passage
 from genre.errors import CheckpointError
 from genre.features.clips import at_rate
 from genre.features.extract import extract
@@ -69,8 +69,9 @@ class ClipInputs:
         In Hz.
     needs
         What is computed of them.
-    passages : shape=(B, n_features)
-        Features of the passage of each clip; by default, where they are needed, each clip is a passage by itself.
+    passages : shape=(B, n_columns)
+        :data:`genre.data.passages.PASSAGE_COLUMNS` of the passage of each clip; by default, where they are needed, each
+        clip is a passage by itself.
     """
 
     def __init__(
@@ -83,7 +84,7 @@ class ClipInputs:
         self.samples = samples
         self.sample_rate = sample_rate
         if needs.passage_sec is not None and passages is None:
-            passages = np.stack([features_of_passage(clip, sample_rate) for clip in samples])
+            passages = np.stack([described_passage(clip, sample_rate) for clip in samples])
         self._passages = passages
         self._spectrograms: dict[str, torch.Tensor] = {}
         self._features: NDArray[np.float32] | None = None
@@ -109,5 +110,5 @@ class ClipInputs:
 
     @property
     def passages(self) -> NDArray[np.float32]:
-        """The features of the clips' passages, shape (B, n_features); of no columns if nobody needs them."""
+        """What is known of the clips' passages, shape (B, n_columns); of no columns if nobody needs them."""
         return np.zeros((len(self.samples), 0), np.float32) if self._passages is None else self._passages

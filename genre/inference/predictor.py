@@ -56,9 +56,9 @@ class Predictor(ABC):
         ----------
         samples : shape=(B, clips.length)
             Clips at ``clips.sample_rate``.
-        passages : shape=(B, n_features)
-            Features of the passage of each clip (:mod:`genre.data.passages`), for a model that needs them; by default
-            each clip is taken for a passage by itself, which says less.
+        passages : shape=(B, n_columns)
+            :data:`genre.data.passages.PASSAGE_COLUMNS` of the passage of each clip, for a model that needs them; by
+            default each clip is taken for a passage by itself, which then counts nothing.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class Predictor(ABC):
         return self.judge(ClipInputs(samples, self.clips.sample_rate, self.needs, passages))
 
     def passages_of(self, samples: NDArray[np.float32], starts: NDArray[np.int64]) -> NDArray[np.float32] | None:
-        """Return the features of the passages of a track's clips, shape (n_clips, n_features); ``None`` if not needed.
+        """Return what is known of the passages of a track's clips, shape (n_clips, n_columns); ``None`` if not needed.
 
         Parameters
         ----------

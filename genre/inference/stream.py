@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from genre.checks import check_number
 from genre.data.clips import ClipSpec
 from genre.data.cutting import ClipCutter
-from genre.data.passages import features_of_passage
+from genre.data.passages import described_passage
 from genre.errors import ConfigError
 from genre.features.spectrogram import LogMel
 from genre.inference.decision import Decision, Thresholds, decide
@@ -134,10 +134,10 @@ class WindowListener(Listener):
 
 
 class LastPassage:
-    """The features of the last passage of sound that goes on and on.
+    """The last passage of sound that goes on and on, described as by :func:`described_passage`.
 
-    They are computed anew at the end of the first window and every :data:`PASSAGE_EVERY_SEC` from there on, so that
-    they do not depend on the pieces in which the sound comes.
+    It is described anew at the end of the first window and every :data:`PASSAGE_EVERY_SEC` from there on, so that
+    it does not depend on the pieces in which the sound comes.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ class LastPassage:
         self._held_from += spare
 
     def of_windows(self, starts: NDArray[np.int64], *, since: int) -> NDArray[np.float32]:
-        """Return the features of the passage of each window, shape (n, n_features), of sound from ``since`` on."""
+        """Return what is known of the passage of each window, shape (n, n_columns), of sound from ``since`` on."""
         return np.stack([self._at(int(start), since) for start in starts])
 
     def _at(self, start: int, since: int) -> NDArray[np.float32]:
@@ -169,7 +169,7 @@ class LastPassage:
         if start % self._every == 0:
             first = max(self._done - self._length, min(since, start), 0)
             heard = self._held[first - self._held_from : self._done - self._held_from]
-            self._features = features_of_passage(heard, self._rate)
+            self._features = described_passage(heard, self._rate)
         return self._features
 
 

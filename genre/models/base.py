@@ -16,9 +16,9 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from genre.data.batches import Batch
 from genre.data.datamodule import Statistics
+from genre.data.passages import PASSAGE_COLUMNS
 from genre.errors import ConfigError, near_names
 from genre.features.handcrafted import FEATURE_NAMES
-from genre.features.passage import PASSAGE_NAMES
 from genre.features.spectrogram import build_frontend
 from genre.models.metrics import TrackAccuracy
 from genre.models.settings import check_range, check_switches
@@ -69,7 +69,8 @@ class GenreModule(LightningModule):
     uses_features : bool
         Whether the network looks at the 57 features; if not, they need not be computed and any values do.
     uses_passages : bool
-        Whether it looks at the features of the clip's passage, which are given after the 57 then.
+        Whether it looks at the clip's passage, of which :data:`genre.data.passages.PASSAGE_COLUMNS` are given after the
+        57 then.
     n_features : int
         How many features it is given.
     input_shape : tuple of int
@@ -134,7 +135,7 @@ class GenreModule(LightningModule):
             round(clips["clip_sec"] * clips["sample_rate"]), clips["sample_rate"]
         )
         bins = self.input_shape[0]
-        self.n_features = len(FEATURE_NAMES) + (len(PASSAGE_NAMES) if self.uses_passages else 0)
+        self.n_features = len(FEATURE_NAMES) + (len(PASSAGE_COLUMNS) if self.uses_passages else 0)
         self.register_buffer("feature_mean", torch.zeros(self.n_features))
         self.register_buffer("feature_std", torch.ones(self.n_features))
         self.register_buffer("spectrogram_mean", torch.zeros(bins))
@@ -167,7 +168,8 @@ class GenreModule(LightningModule):
         ----------
         spectrogram : shape=(B, 1, bins, frames)
         features : shape=(B, n_features)
-            The 57 of the clip, and those of its passage if the network uses them; more are passed over.
+            The 57 of the clip, and what is known of its passage (:data:`genre.data.passages.PASSAGE_COLUMNS`) if the
+            network uses that; more are passed over.
 
         Returns
         -------
@@ -179,7 +181,7 @@ class GenreModule(LightningModule):
         ConfigError
             If the network is built for clips of one length and these have another.
         """
-        return self.combined(self.stream_logits(spectrogram, features))
+        return self.combined(self.stream_logits(spectrogram, features), features)
 
     def stream_logits(self, spectrogram: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return the logits of each stream (streams, B, classes), which :meth:`forward` returns combined."""
@@ -192,8 +194,11 @@ class GenreModule(LightningModule):
         logits: torch.Tensor = self.network(self.normalized(spectrogram), self.standardized(features))
         return logits.float().reshape(-1, len(spectrogram), len(self.labels))
 
-    def combined(self, streams: torch.Tensor) -> torch.Tensor:
-        """Return the logits (B, classes) of the decision, given those of each stream (streams, B, classes)."""
+    def combined(self, streams: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
+        """Return the logits (B, classes) of the decision, given those of each stream (streams, B, classes).
+
+        The features (B, n_features) may tell what each stream counts.
+        """
         return streams.mean(dim=0)
 
     def normalized(self, spectrogram: torch.Tensor) -> torch.Tensor:
@@ -219,7 +224,7 @@ class GenreModule(LightningModule):
         streams = self.stream_logits(batch["spectrogram"], batch["features"])
         loss = torch.stack([self._training_loss(logits, batch) for logits in streams]).mean()
         loss = loss + self.penalty() / len(streams)
-        self._log("train", loss, self.combined(streams), batch, first=batch_idx == 0)
+        self._log("train", loss, self.combined(streams, batch["features"]), batch, first=batch_idx == 0)
         return loss
 
     def _training_loss(self, logits: torch.Tensor, batch: Batch) -> torch.Tensor:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torchaudio.functional import mask_along_axis_iid
 
+from genre.data.passages import PASSAGE_COLUMNS
 from genre.errors import ConfigError
 from genre.features.handcrafted import FEATURE_NAMES
 from genre.features.passage import PASSAGE_NAMES
@@ -24,6 +25,9 @@ LEVEL_SCALE = 10.0
 
 N_MASKS = 2
 """Of each kind."""
+
+_SECONDS = len(FEATURE_NAMES) + PASSAGE_COLUMNS.index("seconds")
+_PASSAGE = slice(len(FEATURE_NAMES) + PASSAGE_COLUMNS.index(PASSAGE_NAMES[0]), None)
 
 
 class LateFusion(GenreModule):
@@ -45,7 +49,9 @@ class LateFusion(GenreModule):
         Whether a third stream, a logistic regression, names the genre by the features of the clip's passage
         (:mod:`genre.features.passage`); they need ``data.passage_sec``.
     passage_share
-        What its logits count in the decision, beside the mean of those of the other two streams.
+        What its logits count in the decision, beside the mean of those of the other two streams, for a passage much
+        longer than its clip. Of one as long as n clips they count 1 - 1/n of that: nothing where the passage is the
+        clip.
     passage_penalty
         Times the sum of its squared weights is added to the loss of that stream: there are as many features as tracks.
     dense_hidden
@@ -81,7 +87,7 @@ class LateFusion(GenreModule):
         dropout: float = 0.2,
         use_features: bool = True,
         use_passages: bool = False,
-        passage_share: float = 0.37,
+        passage_share: float = 0.6,
         passage_penalty: float = 0.02,
         dense_hidden: int = 256,
         dense_dropout: float = 0.4,
@@ -125,11 +131,12 @@ class LateFusion(GenreModule):
             masks=(frequency_mask, time_mask),
         )
 
-    def combined(self, streams: torch.Tensor) -> torch.Tensor:
+    def combined(self, streams: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return the mean of the logits of the streams of the clip and, by its share, those of the passage."""
         if self.network.passage is None:
-            return super().combined(streams)
-        return torch.lerp(streams[:2].mean(dim=0), streams[2], float(self.hparams["passage_share"]))
+            return super().combined(streams, features)
+        beyond = (1.0 - self.hparams["clips"]["clip_sec"] / features[:, _SECONDS].float()).clamp(0.0, 1.0)
+        return torch.lerp(streams[:2].mean(dim=0), streams[2], self.hparams["passage_share"] * beyond[:, None])
 
     def penalty(self) -> torch.Tensor | float:
         """Return the squared weights of the stream of passages, times ``passage_penalty``."""
@@ -180,7 +187,7 @@ class LateFusionNetwork(nn.Module):
     def forward(self, spectrogram: torch.Tensor, features: torch.Tensor) -> torch.Tensor:
         """Return the logits of each stream (2 or 3, B, classes)."""
         features = features.float()
-        clip, passage = features[:, : len(FEATURE_NAMES)], features[:, len(FEATURE_NAMES) :]
+        clip, passage = features[:, : len(FEATURE_NAMES)], features[:, _PASSAGE]
         heard = self.recurrent(self._masked(spectrogram), features).float()
         with torch.autocast(spectrogram.device.type, enabled=False):
             statistics = self.norm(self.dynamics(LEVEL_SCALE * spectrogram))

@@ -10,9 +10,8 @@ from small_audio import RATE, Counter, make, noise, write
 
 from genre.data import passages, preparation
 from genre.data.clips import ClipSpec
-from genre.data.passages import PassageCutter, features_of_passage
+from genre.data.passages import PASSAGE_COLUMNS, PassageCutter, described_passage
 from genre.errors import ConfigError
-from genre.features.passage import PASSAGE_NAMES
 from genre.features.spectrogram import LogMel
 
 SPEC = ClipSpec(clip_sec=1.0, hop_sec=0.5, passage_sec=3.0)
@@ -53,16 +52,17 @@ def test_a_clip_has_the_features_of_the_passage_in_which_it_begins(tmp_path) -> 
     files = [write(tmp_path / "audio" / "long.wav", sound), write(tmp_path / "audio" / "short.wav", noise(0.7, 1))]
     store = make(files, tmp_path / "stores", SPEC)
     assert store.passage is not None
-    assert store.passage.shape == (len(store), len(PASSAGE_NAMES))
+    assert store.passage.shape == (len(store), len(PASSAGE_COLUMNS))
     long, short = (number for number, track in sorted(enumerate(store.tracks), key=lambda item: item[1].file))
     samples = sound.astype(np.float32) / 32768
     rows = store.rows_of(long)
-    first, rest = features_of_passage(samples[: 3 * RATE], RATE), features_of_passage(samples[3 * RATE :], RATE)
+    first, rest = described_passage(samples[: 3 * RATE], RATE), described_passage(samples[3 * RATE :], RATE)
     assert not np.array_equal(first, rest)
     for start, row in zip(store.start[rows], store.passage[rows], strict=True):
         np.testing.assert_array_equal(row, first if start < 3 * RATE else rest)
-    of_short = features_of_passage(noise(0.7, 1).astype(np.float32) / 32768, RATE)
+    of_short = described_passage(noise(0.7, 1).astype(np.float32) / 32768, RATE)
     np.testing.assert_array_equal(store.passage[store.rows_of(short)], of_short[None])
+    assert [first[0], rest[0], of_short[0]] == pytest.approx([3.0, len(samples) / RATE - 3.0, 0.7], abs=1e-4)
 
 
 def test_a_store_with_passages_takes_the_rest_from_one_without(tmp_path, monkeypatch) -> None:

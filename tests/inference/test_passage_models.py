@@ -12,9 +12,8 @@ import torch
 from listening import RATE, awake, mini_vgg, music, pieces, settings
 
 from genre.data.clips import ClipSpec
-from genre.data.passages import features_of_passage
+from genre.data.passages import PASSAGE_COLUMNS, described_passage
 from genre.errors import CheckpointError, ConfigError
-from genre.features.passage import PASSAGE_NAMES
 from genre.inference.denoise import NoDenoising
 from genre.inference.export import export_program
 from genre.inference.files import predict_file
@@ -31,7 +30,7 @@ def hears_passages(passage_sec: float = SEC, seed: int = 0) -> DeepPredictor:
     shared["clips"] = {**shared["clips"], "passage_sec": passage_sec, "hop_sec": 0.5}
     shape = {"widths": (4, 8), "pool_bins": (4, 4), "pool_frames": (2, 2), "hidden": 8, "dense_hidden": 8}
     model = awake(LateFusion(**shape, use_features=False, use_passages=True, **shared), seed)
-    model.feature_std[57:] = torch.linspace(1, 30, len(PASSAGE_NAMES))
+    model.feature_std[57:] = torch.linspace(1, 30, len(PASSAGE_COLUMNS))
     return DeepPredictor(model)
 
 
@@ -41,7 +40,7 @@ def test_clips_of_a_file_are_judged_by_the_passage_in_which_they_begin(tmp_path:
     predictor = hears_passages()
     prediction = predict_file(tmp_path / "a.wav", predictor, NoDenoising(RATE))
     clips, starts = predictor.clips.cut(sound)
-    of_passage = [features_of_passage(part, RATE) for part in (sound[: 4 * RATE], sound[4 * RATE :])]
+    of_passage = [described_passage(part, RATE) for part in (sound[: 4 * RATE], sound[4 * RATE :])]
     passages = np.stack([of_passage[int(start >= 4 * RATE)] for start in starts])
     np.testing.assert_array_equal(prediction.start_sec, starts / RATE)
     expected = predictor.probabilities(np.ascontiguousarray(clips), passages)
@@ -53,7 +52,7 @@ def test_clips_of_a_file_are_judged_by_the_passage_in_which_they_begin(tmp_path:
 def test_a_clip_alone_is_a_passage_by_itself() -> None:
     predictor = hears_passages()
     clips = np.stack([music(1.0, seed=seed) for seed in range(3)])
-    passages = np.stack([features_of_passage(clip, RATE) for clip in clips])
+    passages = np.stack([described_passage(clip, RATE) for clip in clips])
     np.testing.assert_array_equal(predictor.probabilities(clips), predictor.probabilities(clips, passages))
 
 
@@ -67,7 +66,7 @@ def test_live_answers_rest_on_the_last_passage_and_not_on_the_pieces() -> None:
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-6)
     windows = [sound[round(start * RATE) : round(start * RATE) + RATE] for start in np.arange(0, 8.01, 0.5)]
     ends = [1.0] * 6 + [4.0] * 6 + [7.0] * 5  # where the passage of each window ends
-    passages = [features_of_passage(sound[max(0, round((end - SEC) * RATE)) : round(end * RATE)], RATE) for end in ends]
+    passages = [described_passage(sound[max(0, round((end - SEC) * RATE)) : round(end * RATE)], RATE) for end in ends]
     expected = predictor.probabilities(np.stack(windows), np.stack(passages))
     np.testing.assert_allclose(answers[0], expected, atol=1e-6)
 
@@ -79,7 +78,7 @@ def test_what_was_forgotten_is_in_no_later_passage() -> None:
     last.push(sound)
     since = 5 * RATE
     found = last.of_windows(np.array([0, 3 * RATE, 6 * RATE]), since=since)
-    np.testing.assert_array_equal(found[2], features_of_passage(sound[since:], RATE))
+    np.testing.assert_array_equal(found[2], described_passage(sound[since:], RATE))
 
 
 def test_live_sound_is_held_for_a_passage_and_no_longer() -> None:

@@ -5,8 +5,8 @@ import torch
 from small_models import batch, shared
 from torch.nn import functional
 
+from genre.data.passages import PASSAGE_COLUMNS
 from genre.errors import ConfigError
-from genre.features.passage import PASSAGE_NAMES
 from genre.features.spectrogram import FrontEnd
 from genre.models import base
 from genre.models.cnn_gru import CNNGRU
@@ -96,7 +96,7 @@ def hears_passages(**settings: object) -> LateFusion:
 
 def test_passages_have_a_stream_of_their_own() -> None:
     model = hears_passages().eval()
-    assert model.n_features == len(model.feature_mean) == 57 + len(PASSAGE_NAMES)
+    assert model.n_features == len(model.feature_mean) == 57 + len(PASSAGE_COLUMNS)
     clips = batch(model)
     features = torch.randn(6, model.n_features)
     torch.nn.init.normal_(model.network.passage[-1].weight)
@@ -109,15 +109,29 @@ def test_passages_have_a_stream_of_their_own() -> None:
     assert not torch.equal(streams[2], changed[2])
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 0.7])
-def test_clip_and_passage_have_their_shares_of_the_decision(share: float) -> None:
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_a_passage_counts_by_how_much_longer_than_the_clip_it_is(share: float) -> None:
     model = hears_passages(passage_share=share).eval()
     clips = batch(model)
+    features = clips["features"]
+    features[:, 57] = torch.tensor([0.0, 0.5, 1.0, 2.0, 4.0, 30.0])  # seconds; the clips are of one
     torch.nn.init.normal_(model.network.passage[-1].weight)
     with torch.no_grad():
-        recurrent, dense, passage = model.stream_logits(clips["spectrogram"], clips["features"])
-        decision = model(clips["spectrogram"], clips["features"])
-    torch.testing.assert_close(decision, (1 - share) * (recurrent + dense) / 2 + share * passage)
+        recurrent, dense, passage = model.stream_logits(clips["spectrogram"], features)
+        decision = model(clips["spectrogram"], features)
+    counts = share * torch.tensor([0.0, 0.0, 0.0, 1 / 2, 3 / 4, 29 / 30])[:, None]
+    torch.testing.assert_close(decision, (1 - counts) * (recurrent + dense) / 2 + counts * passage)
+
+
+def test_the_stream_of_passages_does_not_hear_how_long_they_are() -> None:
+    model = hears_passages().eval()
+    clips = batch(model)
+    longer = clips["features"].clone()
+    longer[:, 57] += 10.0
+    torch.nn.init.normal_(model.network.passage[-1].weight)
+    with torch.no_grad():
+        short, long = (model.stream_logits(clips["spectrogram"], features) for features in (clips["features"], longer))
+    assert torch.equal(short, long)
 
 
 def test_the_other_streams_begin_as_without_passages() -> None:
@@ -138,7 +152,7 @@ def test_squared_weights_of_passages_are_added_to_the_loss_of_their_stream() -> 
     torch.testing.assert_close(model.training_step(clips, 0), torch.stack(losses).mean())
 
 
-def test_features_of_passages_are_passed_over_by_a_model_without() -> None:
+def test_described_passages_are_passed_over_by_a_model_without() -> None:
     model = make().eval()
     clips = batch(model)
     longer = torch.cat([clips["features"], torch.full((6, 9), torch.nan)], dim=1)
