@@ -94,8 +94,26 @@ class ClassicalModel:
 
         return next((name for name, kind in FEATURE_SETS.items() if kind.names == self.feature_names), None)
 
-    def features_of(self, clips: NDArray[np.float32], sample_rate: int) -> NDArray[np.float32]:
+    @property
+    def passage_sec(self) -> float | None:
+        """Length in seconds of the passages it hears; ``None`` if it hears none."""
+        from genre.features.sets import FEATURE_SETS
+
+        of_passages = self.feature_set is not None and FEATURE_SETS[self.feature_set].of_passages
+        return self.clips.passage_sec if of_passages and self.clips is not None else None
+
+    def features_of(
+        self, clips: NDArray[np.float32], sample_rate: int, passages: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Compute what the model needs of clips of shape (n_clips, n_samples) at ``sample_rate`` Hz.
+
+        Parameters
+        ----------
+        clips : shape=(n_clips, n_samples)
+        sample_rate
+            In Hz.
+        passages : shape=(n_clips, len(PASSAGE_NAMES))
+            The features of the passage of each clip, if :attr:`passage_sec` says that it hears passages.
 
         Raises
         ------
@@ -115,7 +133,7 @@ class ClassicalModel:
                 f"the model learnt from version {self.features_version} of the features and this package computes "
                 f"version {FEATURE_SETS[name].version}; train it again, or use the package it was trained with"
             )
-        return compute_features(name, clips, sample_rate)
+        return compute_features(name, clips, sample_rate, passages)
 
     def logits(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the scores before the softmax, shape (n, n_classes).

@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from genre.commands.build import build_datamodule
 from genre.commands.console import preparation_bar, say
-from genre.data.feature_set import FeatureSet, from_datamodule
+from genre.data.feature_set import FeatureSet, check_passages, from_datamodule
 from genre.data.features_csv import read_features_csv
 from genre.data.fingerprint import digest
 from genre.errors import ConfigError
@@ -44,6 +44,7 @@ def _from_table(cfg: DictConfig) -> FeatureSet:
 
 
 def _from_clips(cfg: Any) -> FeatureSet:
+    check_passages(cfg.feature_set, cfg.data.passage_sec)
     with preparation_bar() as bar:
         cfg = OmegaConf.merge(cfg, {"data": {"in_memory": False}})  # spectrograms are not looked at
         datamodule = build_datamodule(cfg, progress=bar.prepared, say=say, fingerprint_progress=bar.listened)

@@ -16,7 +16,8 @@ from genre.data.preparation import PreparedTrack
 from genre.data.protocols import TrackTable
 from genre.errors import ConfigError
 from genre.features.handcrafted import FEATURE_NAMES
-from genre.features.sets import DYNAMICS, FEATURE_SETS, HANDCRAFTED, check_feature_set, joined
+from genre.features.passage import PASSAGE_NAMES
+from genre.features.sets import FEATURE_SETS, HANDCRAFTED, check_feature_set, joined
 from genre.features.spectrogram import LogMel
 
 
@@ -90,6 +91,18 @@ class FeatureSet:
         return rows[np.lexsort((self.start_sec[rows], place[self.track[rows]]))]
 
 
+def check_passages(kind: str, passage_sec: float | None) -> None:
+    """Check that clips have passages, if a set of features needs them.
+
+    Raises
+    ------
+    ConfigError
+        If they have none.
+    """
+    if FEATURE_SETS[kind].of_passages and passage_sec is None:
+        raise ConfigError(f"feature_set={kind} needs passages; give data.passage_sec, 30 is usual")
+
+
 def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> FeatureSet:
     """Return the features of the clips of a data module that has been set up.
 
@@ -103,20 +116,20 @@ def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> Fea
     Raises
     ------
     ConfigError
-        If the kind is unknown, or the data module's front end is not the one it is computed from.
+        If the kind is unknown, the data module's front end is not the one it is computed from, or it needs passages
+        and the clips have none.
     """
     check_feature_set(kind)
+    if kind != HANDCRAFTED and datamodule.frontend.stored_settings() != LogMel().settings():
+        raise ConfigError(
+            f"feature_set={kind} is computed from the default log-mel spectrogram; leave the settings of "
+            "frontend out of the command"
+        )
+    check_passages(kind, datamodule.clips.passage_sec)
     arrays = datamodule.arrays
-    features = arrays.features[:, : len(FEATURE_NAMES)]  # those of passages may follow
-    if kind == DYNAMICS:
-        if datamodule.frontend.stored_settings() != LogMel().settings():
-            raise ConfigError(
-                f"feature_set={DYNAMICS} is computed from the default log-mel spectrogram; leave the settings of "
-                "frontend out of the command"
-            )
-        values = joined(arrays.spectrogram, features)
-    else:
-        values = features
+    features = arrays.features[:, : len(FEATURE_NAMES)]
+    of_passages = arrays.features[:, -len(PASSAGE_NAMES) :] if datamodule.clips.passage_sec is not None else None
+    values = joined(kind, arrays.spectrogram, features, of_passages)
     return FeatureSet(
         name=datamodule.catalogue.name,
         values=values,

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from genre.data.clips import ClipSpec
 from genre.data.passages import PassageRows
 from genre.errors import CheckpointError
+from genre.features.passage import PASSAGE_NAMES
 from genre.features.spectrogram import FrontEnd, build_frontend
 from genre.inference.inputs import ClipInputs, Needs, key_of
 from genre.models.base import GenreModule
@@ -143,11 +144,12 @@ class ClassicalPredictor(Predictor):
         self.name = str(model.provenance.get("model", "classical"))
         self.labels = model.labels
         self.clips = model.clips
-        self.needs = Needs()
+        self.needs = Needs(passage_sec=model.passage_sec)
 
     def judge(self, inputs: ClipInputs) -> NDArray[np.float64]:
         """Return calibrated probabilities (B, classes)."""
-        return self.model.predict_proba(self.model.features_of(inputs.samples, inputs.sample_rate))
+        of_passages = None if self.needs.passage_sec is None else inputs.passages[:, -len(PASSAGE_NAMES) :]
+        return self.model.predict_proba(self.model.features_of(inputs.samples, inputs.sample_rate, of_passages))
 
 
 class Ensemble(Predictor):

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import torch
 
+from genre.classical.model import load_classical
+
 LABELS = ("high", "low", "middle")
 NETWORK = (
     "model=late_fusion",
@@ -44,12 +46,8 @@ def rows(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def test_training_evaluation_and_files_agree(run: Path, train, infer, music: Path, tmp_path: Path) -> None:
-    weights = torch.load(run / "best.ckpt", weights_only=True)["state_dict"]
-    assert weights["network.passage.1.weight"].abs().sum() > 0
-    again = train("mode=test", f"ckpt={run / 'best.ckpt'}", f"hydra.run.dir={tmp_path / 'again'}", "report=false")
-    assert again.status == 0, again.err
-    assert (tmp_path / "again" / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+def assert_heard_alike(infer, run: Path, music: Path) -> None:
+    """Check that infer.py says of a test track what the run's predictions say."""
     predicted = rows(run / "predictions.csv")
     track = predicted[0]["track"]
     result = infer(f"ckpt={run}", str(music / track), "format=json", "clips=true")
@@ -61,9 +59,33 @@ def test_training_evaluation_and_files_agree(run: Path, train, infer, music: Pat
         np.testing.assert_allclose(found, wanted, atol=1e-4)
 
 
-def test_passages_have_to_be_asked_for_twice(train, music: Path) -> None:
-    result = train("data=folder", f"data.root={music}", *NETWORK, "data.passage_sec=null")
-    assert (result.status, result.err) == (
-        1,
-        "error: model.use_passages=true needs passages; give data.passage_sec, 30 is usual\n",
-    )
+def test_training_evaluation_and_files_agree(run: Path, train, infer, music: Path, tmp_path: Path) -> None:
+    weights = torch.load(run / "best.ckpt", weights_only=True)["state_dict"]
+    assert weights["network.passage.1.weight"].abs().sum() > 0
+    again = train("mode=test", f"ckpt={run / 'best.ckpt'}", f"hydra.run.dir={tmp_path / 'again'}", "report=false")
+    assert again.status == 0, again.err
+    assert (tmp_path / "again" / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+    assert_heard_alike(infer, run, music)
+
+
+def test_classical_models_hear_them_in_files_as_in_training(sweep, infer, music: Path, tmp_path: Path) -> None:
+    run = tmp_path / "classical"
+    data = ("data=folder", f"data.root={music}", "data.clip_sec=1", "data.passage_sec=3", "feature_set=passages")
+    result = sweep(*data, "scaler=standard", "classifier=svm_rbf", f"hydra.run.dir={run}")
+    assert result.status == 0, result.err
+    model = load_classical(run / "model.skops")
+    assert (len(model.feature_names), model.passage_sec) == (699, 3.0)
+    assert_heard_alike(infer, run, music)
+
+
+@pytest.mark.parametrize(
+    ("command", "settings", "needs"),
+    [("train", NETWORK, "model.use_passages=true"), ("sweep", ("feature_set=passages",), "feature_set=passages")],
+)
+def test_passages_have_to_be_asked_for_twice(
+    command: str, settings: tuple[str, ...], needs: str, music: Path, request: pytest.FixtureRequest
+) -> None:
+    run = request.getfixturevalue(command)
+    result = run("data=folder", f"data.root={music}", *settings, "data.passage_sec=null")
+    expected = f"error: {needs} needs passages; give data.passage_sec, 30 is usual\n"
+    assert (result.status, result.err) == (1, expected)

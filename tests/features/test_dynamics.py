@@ -87,7 +87,18 @@ def test_the_sets_are_computed_from_the_same_clips() -> None:
     assert np.array_equal(plain, handcrafted(clips))
     assert np.array_equal(all_of_them[:, :57], plain)
     assert np.array_equal(all_of_them[:, 57:], dynamics(LogMel().compute(clips, 22050)))
-    assert [len(kind.names) for kind in FEATURE_SETS.values()] == [57, 383]
+    assert [len(kind.names) for kind in FEATURE_SETS.values()] == [57, 383, 699]
+
+
+def test_features_of_passages_follow_those_of_the_clips() -> None:
+    clips = np.random.default_rng(0).normal(0, 0.1, (2, 22050)).astype(np.float32)
+    of_passages = np.arange(632, dtype=np.float32).reshape(2, 316)
+    values = compute_features("passages", clips, 22050, of_passages)
+    assert np.array_equal(values, np.hstack([compute_features("dynamics", clips, 22050), of_passages]))
+    assert values.shape[1] == len(FEATURE_SETS["passages"].names)
+    for missing in (None, of_passages[:1], of_passages[:, 1:]):
+        with pytest.raises(DataError, match="needs 316 features of the passage of each of 2 clips"):
+            compute_features("passages", clips, 22050, missing)
 
 
 def test_an_unknown_set_is_told() -> None:
