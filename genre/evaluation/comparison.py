@@ -168,7 +168,7 @@ def compare(models: Sequence[TrackScores], *, n_bootstrap: int | None = None, se
             by_tracks.setdefault(both.tobytes(), []).append((a, b))
     n_pairs = sum(map(len, by_tracks.values()))
     resamples = n_bootstrap or N_BOOTSTRAP
-    most = n_bootstrap or min(MOST_RESAMPLES, RESAMPLES_A_PAIR * n_pairs)
+    most = n_bootstrap or _most_resamples(n_pairs)
     if n_pairs * _share(0, most) >= NOISE:
         most = resamples
     found: list[Comparison] = []
@@ -181,6 +181,15 @@ def compare(models: Sequence[TrackScores], *, n_bootstrap: int | None = None, se
     found.sort(key=lambda one: (one.a, one.b))
     corrected = holm([one.p for one in found])
     return tuple(replace(one, p_holm=p_holm) for one, p_holm in zip(found, corrected, strict=True))
+
+
+def _most_resamples(n_pairs: int) -> int:
+    return min(MOST_RESAMPLES, RESAMPLES_A_PAIR * n_pairs)
+
+
+def can_tell_apart(n_pairs: int) -> bool:
+    """Return whether of so many pairs any can differ beyond noise, after Holm and with the resamples that one gets."""
+    return n_pairs * _share(0, max(N_BOOTSTRAP, _most_resamples(n_pairs))) < NOISE
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from genre.errors import DataError, OneSentenceParser
-from genre.evaluation.comparison import Comparison, TrackScores, compare, track_scores
+from genre.evaluation.comparison import Comparison, TrackScores, can_tell_apart, compare, track_scores
 from genre.evaluation.failed import FailedRun
 from genre.evaluation.files import write_csv, write_text
 from genre.evaluation.intervals import Estimate, Interval, artists_of, estimate
@@ -323,6 +323,11 @@ def compare_standings(standings: Sequence[Standing]) -> Differences:
         except DataError as error:
             notices.append(f"models of {tested[0].dataset}, protocol {tested[0].protocol}, are not compared: {error}")
             continue
+        if not can_tell_apart(len(results)):
+            notices.append(
+                f"none of the {len(scored)} models of {tested[0].dataset}, protocol {tested[0].protocol}, can be told "
+                f"from another: of {len(results):,} pairs some differ that much by luck; compare fewer"
+            )
         lines = [standing for standing, _ in scored]
         pairs += [Pair(lines[one.a], lines[one.b], one, lines[one.a] is tested[0]) for one in results]
     return Differences(tuple(pairs), tuple(notices))

@@ -154,7 +154,9 @@ class Predictions:
         columns = (self.track, self.start_sec.tolist(), self.label.tolist(), self.predicted.tolist())
         rows = (
             [track, _seconds(start), self.labels[label], self.labels[predicted], *(f"{p:.9g}" for p in probabilities)]
-            for track, start, label, predicted, probabilities in zip(*columns, self.probabilities.tolist(), strict=True)
+            for track, start, label, predicted, probabilities in zip(
+                *columns, map(np.ndarray.tolist, self.probabilities), strict=True
+            )
         )
         write_csv(path, itertools.chain([[*FIXED_COLUMNS, *self.labels]], rows))
 

@@ -19,7 +19,7 @@ def check_counts(**settings: object) -> None:
 def check_sizes(**settings: object) -> None:
     """Raise unless every setting is a whole number from 0 on."""
     for name, value in settings.items():
-        if value != 0 and not is_whole(value, 1):
+        if not is_whole(value, 0):
             raise ConfigError(f"model.{name}={value} is out of range; give a whole number from 0 on, 0 for none")
 
 

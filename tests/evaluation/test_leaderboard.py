@@ -3,6 +3,7 @@ from __future__ import annotations
 import csv
 import itertools
 import json
+import math
 import os
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from scipy import stats
 
 from genre.errors import DataError, GenreError
 from genre.evaluation import leaderboard_plot
+from genre.evaluation.comparison import can_tell_apart
 from genre.evaluation.failed import FailedRun
 from genre.evaluation.leaderboard import (
     compare_standings,
@@ -651,6 +653,13 @@ def test_a_line_without_predictions_is_compared_with_none(compared, tmp_path, ca
     printed = capsys.readouterr()
     assert "good is compared with no other" in printed.err
     assert {path.name for path in tmp_path.glob("*.*")} >= {"leaderboard.png", "differences.csv"}
+
+
+def test_it_is_told_where_there_are_too_many_lines_to_tell_any_two_apart(compared, monkeypatch):
+    assert [can_tell_apart(math.comb(n_lines, 2)) for n_lines in (2, 158, 159)] == [True, True, False]
+    monkeypatch.setattr("genre.evaluation.leaderboard.can_tell_apart", lambda n_pairs: n_pairs < 3)
+    [notice] = compare_standings(leaderboard(compared)).notices  # the leaked pair can be told apart
+    assert notice.startswith("none of the 3 models of gtzan, protocol artist, can be told from another: of 3 pairs some")
 
 
 def test_a_table_of_one_line_compares_nothing(tmp_path):

@@ -201,6 +201,8 @@ def test_takes_clips_of_any_length() -> None:
         ({"use_passages": True}, r"needs passages; give data.passage_sec, 30 is usual"),
         ({"passage_share": 1.5}, "model.passage_share=1.5 is out of range"),
         ({"passage_penalty": -1}, "model.passage_penalty=-1 is out of range"),
+        ({"dense_hidden": False}, "model.dense_hidden=False is out of range; give a whole number from 0 on"),
+        ({"time_mask": 0.0}, "model.time_mask=0.0 is out of range; give a whole number from 0 on"),
     ],
 )
 def test_wrong_settings(settings: dict[str, object], sentence: str) -> None:
