@@ -100,6 +100,12 @@ class TrainerParts:
     pruning: TrialPruning | None = None
 
 
+def _store_dir(value: object) -> Path:
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"data.store_dir={'null' if value is None else value} is no folder; name one, such as stores")
+    return Path(value)
+
+
 def build_datamodule(
     cfg: DictConfig, *, progress: Progress, say: Any, fingerprint_progress: FingerprintProgress | None = None
 ) -> GenreDataModule:
@@ -118,7 +124,7 @@ def build_datamodule(
     if cfg.get("mode") == "fit":
         check_decibels(frontend, cfg.augment)
     settings = DataSettings(
-        store_dir=Path(data.store_dir),
+        store_dir=_store_dir(data.store_dir),
         batch_size=data.batch_size,
         in_memory=data.in_memory,
         max_clips=data.max_clips,

@@ -88,6 +88,7 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
         loaded = load()
         wanted = loaded[0].clips.sample_rate
         _check_length(seconds, *loaded)
+        loaded[0].warm_up()
         _count_down(countdown or 0)
         load = lambda: loaded  # noqa: E731
     with _source(cfg, text, wanted) as source:
@@ -97,6 +98,7 @@ def listen(cfg: DictConfig, text: str, load: Load) -> None:
 def _run(cfg: DictConfig, source: Source, load: Load, *, title: str) -> None:
     predictor, make_denoiser = load()
     _check_length(cfg.live.seconds, predictor, make_denoiser)
+    predictor.warm_up()
     from genre.commands.live_run import LiveRun
     from genre.commands.settings import thresholds
     from genre.inference.stream import LiveClassifier, LiveSettings

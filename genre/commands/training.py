@@ -56,6 +56,7 @@ from genre.commands.runs import (
     tell_notices,
     tell_replaced,
 )
+from genre.data.clips import ClipSpec
 from genre.data.datamodule import GenreDataModule
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
 from genre.data.duplicates import write_duplicates
@@ -440,10 +441,11 @@ class Job:
     def _check_fits(self, model: GenreModule) -> None:
         """Raise unless the checkpoint's labels, clips and front end are those of the data."""
         have = self.datamodule.describe()
+        learnt = {**model.hparams, "clips": ClipSpec(**model.hparams["clips"]).settings()}  # old ones name fewer
         for name, what in (("labels", "labels"), ("frontend", "front end"), ("clips", "clips")):
-            if model.hparams[name] != have[name]:
+            if learnt[name] != have[name]:
                 raise CheckpointError(
-                    f"{self.cfg.ckpt} was trained on other {what} ({_short(model.hparams[name])}) than these data have "
+                    f"{self.cfg.ckpt} was trained on other {what} ({_short(learnt[name])}) than these data have "
                     f"({_short(have[name])}); choose the data it was trained on, or train anew"
                 )
 

@@ -13,6 +13,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset, DistributedSampler
 
+from genre.data.repeated import RepeatedRows
+
 Batch = dict[str, torch.Tensor]
 
 
@@ -29,6 +31,9 @@ class ClipArrays:
         Index of the class, index of the track, first sample in the track.
     to_float
         The front end's conversion of stored spectrograms to float32.
+    passages : shape=(n, n_columns)
+        What is known of the passage of each clip (:data:`genre.data.passages.PASSAGE_COLUMNS`), given after the
+        features; ``None``: nothing.
     """
 
     spectrogram: NDArray[Any]
@@ -37,6 +42,7 @@ class ClipArrays:
     track: NDArray[np.int64]
     start: NDArray[np.int64]
     to_float: Callable[[torch.Tensor], torch.Tensor]
+    passages: RepeatedRows | None = None
 
     def __len__(self) -> int:
         return len(self.label)
@@ -47,12 +53,13 @@ class ClipArrays:
         Returns
         -------
         batch
-            ``spectrogram`` (B, 1, bins, frames) and ``features`` (B, 57), float32; ``label``, ``track`` and ``start``
-            (B,), int64.
+            ``spectrogram`` (B, 1, bins, frames) and ``features`` (B, n_features), float32: the 57 and, if there are
+            any, those of the passages; ``label``, ``track`` and ``start`` (B,), int64.
         """
+        features = [self.features[rows], *([] if self.passages is None else [self.passages[rows]])]
         return {
             "spectrogram": self.to_float(torch.from_numpy(self.spectrogram[rows])).unsqueeze(1),
-            "features": torch.from_numpy(self.features[rows]),
+            "features": torch.from_numpy(np.hstack(features)),
             "label": torch.from_numpy(self.label[rows]),
             "track": torch.from_numpy(self.track[rows]),
             "start": torch.from_numpy(self.start[rows]),

@@ -35,6 +35,7 @@ from genre.data.duplicates import (
 from genre.data.preparation import PreparedTrack, Progress
 from genre.data.protocols import Deal, Protocol, TrackTable
 from genre.data.randomness import step_seed
+from genre.data.repeated import RepeatedRows
 from genre.data.store import SourceFile, Store, prepare
 from genre.data.tracks import Catalogue, Track, conflicting_labels
 from genre.errors import ConfigError, DataError, StoreError, counted, near_names
@@ -44,6 +45,7 @@ SIDES = ("train", "val", "test")
 DUPLICATES = ("fingerprint", "content")
 IN_MEMORY_BYTES = 2 << 30
 STATISTICS_CLIPS = 2000
+COLUMNS_AT_ONCE = 64
 SMALLEST_STD = 1e-6
 
 
@@ -362,14 +364,20 @@ class GenreDataModule(LightningDataModule):
         hold = self.settings.in_memory is True or (self.settings.in_memory == "auto" and size <= IN_MEMORY_BYTES)
         self.arrays = ClipArrays(
             spectrogram=_held(store.spectrogram, hold),
-            features=_features(store),
+            features=np.asarray(store.features).copy(),
+            passages=_passages(store),
             label=self.table.label[track],
             track=track,
             start=store.start,
             to_float=self.frontend.to_float,
         )
         copies = [
-            replace(self.arrays, spectrogram=_held(copy.spectrogram, hold), features=_features(copy))
+            replace(
+                self.arrays,
+                spectrogram=_held(copy.spectrogram, hold),
+                features=np.asarray(copy.features).copy(),
+                passages=_passages(copy),
+            )
             for copy in damaged
         ]
         self._versions = ClipVersions((self.arrays, *copies))
@@ -458,7 +466,6 @@ class GenreDataModule(LightningDataModule):
         Of spectrograms at most 2000 clips, evenly spread over the training side, are looked at.
         """
         rows = self.rows("train")
-        features = self.arrays.features[rows].astype(np.float64)
         some = rows[np.unique(np.linspace(0, len(rows) - 1, min(len(rows), STATISTICS_CLIPS)).astype(np.int64))]
         total = square = 0.0
         count = 0
@@ -469,13 +476,27 @@ class GenreDataModule(LightningDataModule):
             count += spectrogram.shape[0] * spectrogram.shape[2]
         mean = np.asarray(total) / count
         deviation = np.sqrt(np.maximum(np.asarray(square) / count - mean**2, 0.0))
+        feature_mean, feature_std = self._moments(rows)
         return Statistics(
-            feature_mean=features.mean(axis=0).astype(np.float32),
-            feature_std=_no_zeros(features.std(axis=0)),
+            feature_mean=feature_mean.astype(np.float32),
+            feature_std=_no_zeros(feature_std),
             spectrogram_mean=mean.astype(np.float32),
             spectrogram_std=_no_zeros(deviation),
             class_share=self._class_share(),
         )
+
+    def _moments(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return mean and standard deviation of the features of some clips, a few columns at a time."""
+        parts: list[tuple[NDArray[np.float32], NDArray[Any]]] = [(self.arrays.features, rows)]
+        if (passages := self.arrays.passages) is not None:
+            parts.append((passages.distinct, passages.number[rows]))
+        mean, deviation = list[NDArray[np.float64]](), list[NDArray[np.float64]]()
+        for features, of_clips in parts:
+            for first in range(0, features.shape[1], COLUMNS_AT_ONCE):
+                values = features[:, first : first + COLUMNS_AT_ONCE][of_clips].astype(np.float64)
+                mean.append(values.mean(axis=0))
+                deviation.append(values.std(axis=0))
+        return np.concatenate(mean), np.concatenate(deviation)
 
     def loader(self, side: str) -> DataLoader[Batch]:
         """Return all clips of one side, clean, as batches in the order of :meth:`rows`; of several processes, its own.
@@ -575,9 +596,9 @@ def _held(array: NDArray[Any], hold: bool) -> NDArray[Any]:
     return np.asarray(array).copy() if hold else array
 
 
-def _features(store: Store) -> NDArray[np.float32]:
-    """Return the features of all clips, in memory: the 57, and after them those of the passages, if there are any."""
-    return np.hstack([store.features, *([] if store.passage is None else [store.passage])])
+def _passages(store: Store) -> RepeatedRows | None:
+    """Return the passages of all clips, each passage once, in memory; ``None`` if there are none."""
+    return None if store.passage is None else RepeatedRows.of(store.passage)
 
 
 def _is_whole(value: object, *, least: int) -> bool:

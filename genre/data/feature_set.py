@@ -15,7 +15,6 @@ from genre.data.duplicates import Duplicate
 from genre.data.preparation import PreparedTrack
 from genre.data.protocols import TrackTable
 from genre.errors import ConfigError
-from genre.features.handcrafted import FEATURE_NAMES
 from genre.features.passage import PASSAGE_NAMES
 from genre.features.sets import FEATURE_SETS, HANDCRAFTED, check_feature_set, joined
 from genre.features.spectrogram import LogMel
@@ -127,9 +126,8 @@ def from_datamodule(datamodule: GenreDataModule, kind: str = HANDCRAFTED) -> Fea
         )
     check_passages(kind, datamodule.clips.passage_sec)
     arrays = datamodule.arrays
-    features = arrays.features[:, : len(FEATURE_NAMES)]
-    of_passages = arrays.features[:, -len(PASSAGE_NAMES) :] if datamodule.clips.passage_sec is not None else None
-    values = joined(kind, arrays.spectrogram, features, of_passages)
+    of_passages = None if arrays.passages is None else arrays.passages[:][:, -len(PASSAGE_NAMES) :]
+    values = joined(kind, arrays.spectrogram, arrays.features, of_passages)
     return FeatureSet(
         name=datamodule.catalogue.name,
         values=values,

@@ -59,7 +59,7 @@ class Predictor(ABC):
             Clips at ``clips.sample_rate``.
         passages : shape=(B, n_columns)
             :data:`genre.data.passages.PASSAGE_COLUMNS` of the passage of each clip, for a model that needs them; by
-            default each clip is taken for a passage by itself, which then counts nothing.
+            default each clip is taken for a passage by itself, which says less.
 
         Returns
         -------
@@ -84,6 +84,11 @@ class Predictor(ABC):
         passages.push(samples)
         passages.finish()
         return passages.of_clips(starts)
+
+    def warm_up(self) -> None:
+        """Judge a clip of noise: the first on a machine compiles code, for which sound that comes by does not wait."""
+        noise = np.random.default_rng(0).normal(0.0, 0.1, (1, self.clips.length))
+        self.probabilities(noise.astype(np.float32))
 
     @abstractmethod
     def judge(self, inputs: ClipInputs) -> NDArray[np.float64]:

@@ -41,7 +41,11 @@ SILENCE_SEC = 1.0
 
 
 WINDOWS_AT_ONCE = 8
-"""Windows given to a model at once, where many have come: memory then does not depend on how many."""
+"""Windows given to a model at once, where many have come: memory then does not depend on how many.
+
+One that hears passages is given one at a time: what an answer makes the one who listens forget is in no passage of the
+next.
+"""
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,11 +121,12 @@ class WindowListener(Listener):
         windows, starts = self._cutter.push(samples)
         if self._passage is not None:
             self._passage.push(samples)
-        for first in range(0, len(windows), WINDOWS_AT_ONCE):
-            some = np.ascontiguousarray(windows[first : first + WINDOWS_AT_ONCE])
+        at_once = WINDOWS_AT_ONCE if self._passage is None else 1
+        for first in range(0, len(windows), at_once):
+            some = np.ascontiguousarray(windows[first : first + at_once])
             passages = None
             if self._passage is not None:
-                passages = self._passage.of_windows(starts[first : first + len(some)], since=self._forgotten)
+                passages = self._passage.of_window(int(starts[first]), since=self._forgotten)[None]
             answers = self._predictor.probabilities(some, passages)
             for window, start, answer in zip(some, starts[first:], answers, strict=False):
                 self._end = int(start) + self.window
@@ -136,8 +141,8 @@ class WindowListener(Listener):
 class LastPassage:
     """The last passage of sound that goes on and on, described as by :func:`described_passage`.
 
-    It is described anew at the end of the first window and every :data:`PASSAGE_EVERY_SEC` from there on, so that
-    it does not depend on the pieces in which the sound comes.
+    It is described anew at the end of the first window, every :data:`PASSAGE_EVERY_SEC` from there on, and at the end
+    of the first window after something was forgotten, so that it does not depend on the pieces in which sound comes.
 
     Parameters
     ----------
@@ -151,7 +156,8 @@ class LastPassage:
         self._every = max(1, round(PASSAGE_EVERY_SEC * clips.sample_rate / clips.hop)) * clips.hop
         self._held = np.zeros(0, np.float32)
         self._held_from = 0
-        self._features = np.zeros(0, np.float32)
+        self._described = np.zeros(0, np.float32)
+        self._described_at = -1
         self._done = 0
 
     def push(self, samples: NDArray[np.float32]) -> None:
@@ -160,17 +166,17 @@ class LastPassage:
         self._held = np.concatenate([self._held[spare:], samples])
         self._held_from += spare
 
-    def of_windows(self, starts: NDArray[np.int64], *, since: int) -> NDArray[np.float32]:
-        """Return what is known of the passage of each window, shape (n, n_columns), of sound from ``since`` on."""
-        return np.stack([self._at(int(start), since) for start in starts])
+    def of_window(self, start: int, *, since: int) -> NDArray[np.float32]:
+        """Return what is known of the passage of the next window, shape (n_columns,), of sound from ``since`` on.
 
-    def _at(self, start: int, since: int) -> NDArray[np.float32]:
+        A window that begins before that still has the passage of before.
+        """
         self._done = start + self._window
-        if start % self._every == 0:
-            first = max(self._done - self._length, min(since, start), 0)
+        if start >= since and (start % self._every == 0 or self._described_at < since):
+            first = max(self._done - self._length, since, 0)
             heard = self._held[first - self._held_from : self._done - self._held_from]
-            self._features = described_passage(heard, self._rate)
-        return self._features
+            self._described, self._described_at = described_passage(heard, self._rate), start
+        return self._described
 
 
 class CarriedListener(Listener):

@@ -97,8 +97,8 @@ class LateFusion(GenreModule):
         **shared: Any,
     ) -> None:
         check_switches(use_features=use_features, use_passages=use_passages)
-        if use_passages and shared["clips"].get("passage_sec") is None:
-            raise ConfigError("model.use_passages=true needs passages; give data.passage_sec, 30 is usual")
+        if use_passages:
+            _check_passages(shared["clips"])
         self.uses_passages = use_passages
         super().__init__(**shared)
         check_shares(dense_dropout=dense_dropout, statistics_dropout=statistics_dropout)
@@ -144,6 +144,17 @@ class LateFusion(GenreModule):
             return 0.0
         squares = [weight.square().sum() for weight in self.network.passage.parameters() if weight.ndim > 1]
         return float(self.hparams["passage_penalty"]) * torch.stack(squares).sum()
+
+
+def _check_passages(clips: dict[str, Any]) -> None:
+    clip_sec, passage_sec = clips["clip_sec"], clips.get("passage_sec")
+    if passage_sec is None:
+        raise ConfigError("model.use_passages=true needs passages; give data.passage_sec, 30 is usual")
+    if passage_sec <= clip_sec:
+        raise ConfigError(
+            f"model.use_passages=true needs passages longer than clips, but data.passage_sec={passage_sec:g} and "
+            f"data.clip_sec={clip_sec:g}; give longer ones, or model.use_passages=false"
+        )
 
 
 def _dense(size: int, hidden: int, classes: int, dropout: tuple[float, float]) -> nn.Sequential:

@@ -78,6 +78,21 @@ def test_classical_models_hear_them_in_files_as_in_training(sweep, infer, music:
     assert_heard_alike(infer, run, music)
 
 
+def test_a_checkpoint_from_before_there_were_passages_is_tested(train, music: Path, tmp_path: Path) -> None:
+    settings = ("model=mini_vgg", "model.widths=[4]", "data.clip_sec=1", "trainer.max_epochs=1", "logger=none")
+    run = tmp_path / "run"
+    assert train("data=folder", f"data.root={music}", *settings, f"hydra.run.dir={run}").status == 0
+    checkpoint = torch.load(run / "best.ckpt", weights_only=True)
+    del checkpoint["hyper_parameters"]["clips"]["passage_sec"]
+    torch.save(checkpoint, run / "best.ckpt")
+    again = train("mode=test", f"ckpt={run / 'best.ckpt'}", f"hydra.run.dir={tmp_path / 'again'}")
+    assert again.status == 0, again.err
+    assert (tmp_path / "again" / "predictions.csv").read_bytes() == (run / "predictions.csv").read_bytes()
+    other = train("mode=test", f"ckpt={run / 'best.ckpt'}", "data.clip_sec=2", f"hydra.run.dir={tmp_path / 'other'}")
+    assert other.status == 1
+    assert "was trained on other clips" in other.err
+
+
 @pytest.mark.parametrize(
     ("command", "settings", "needs"),
     [("train", NETWORK, "model.use_passages=true"), ("sweep", ("feature_set=passages",), "feature_set=passages")],

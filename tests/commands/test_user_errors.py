@@ -114,6 +114,7 @@ def test_clip_sec_longer_than_every_track(fails, music: Path) -> None:
         ("data.batch_size=0", "data.batch_size=0"),
         ("data.in_memory=perhaps", "data.in_memory=perhaps"),
         ("data.jobs=0", "data.jobs=0"),
+        ("data.store_dir=null", "data.store_dir=null is no folder; name one, such as stores"),
         ("protocol.val=1.5", "protocol.val"),
         ("trainer.max_epochs=0", "trainer.max_epochs=0"),
         ("+trainer.limit_train_batches=0", "trainer.limit_train_batches=0 leaves nothing to learn from; take it out"),

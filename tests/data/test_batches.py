@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader, DistributedSampler
 
 from genre.data.batches import BatchDataset, ClipArrays, ClipBatchSampler, RandomCrops
+from genre.data.repeated import RepeatedRows
 from genre.features.spectrogram import FrontEnd, LogMel, Stft512
 
 N_CLIPS = 40
@@ -57,6 +59,15 @@ def test_a_batch_has_the_shapes_and_types_that_models_expect(levels):
         "track": ((3,), torch.int64),
         "start": ((3,), torch.int64),
     }
+
+
+def test_passages_follow_the_features_of_their_clips(levels):
+    passages = np.random.default_rng(2).standard_normal((2, 3)).astype(np.float32)
+    of_clips = RepeatedRows.of(np.repeat(passages, N_CLIPS // 2, axis=0))
+    clips = arrays(levels)
+    batch = replace(clips, passages=of_clips).gather(np.array([39, 0]))
+    expected = np.hstack([clips.features[[39, 0]], passages[[1, 0]]])
+    np.testing.assert_array_equal(batch["features"], expected)
 
 
 @settings(max_examples=40, deadline=None)

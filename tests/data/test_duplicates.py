@@ -302,7 +302,13 @@ def test_the_command_names_every_file_it_leaves_out(library: Path, tmp_path: Pat
 
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
-    [(["nowhere"], "there is no folder nowhere"), ([], "the following arguments are required"), (["."], "no audio")],
+    [
+        (["nowhere"], "there is no folder nowhere"),
+        ([], "the following arguments are required"),
+        (["."], "no audio"),
+        ([".", "--jobs", "-1"], "--jobs -1 is not a number of threads; give 1 or more"),
+        ([".", "--jobs", "0"], "--jobs 0 is not a number of threads"),
+    ],
 )
 def test_the_command_says_what_is_wrong(tmp_path: Path, monkeypatch, arguments, sentence: str) -> None:
     monkeypatch.chdir(tmp_path)

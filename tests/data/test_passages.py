@@ -10,7 +10,11 @@ from small_audio import RATE, Counter, make, noise, write
 
 from genre.data import passages, preparation
 from genre.data.clips import ClipSpec
+from genre.data.datamodule import DataSettings, GenreDataModule
+from genre.data.feature_set import from_datamodule
 from genre.data.passages import PASSAGE_COLUMNS, PassageCutter, described_passage
+from genre.data.protocols import ArtistProtocol
+from genre.data.sources import folder as catalogue_of
 from genre.errors import ConfigError
 from genre.features.spectrogram import LogMel
 
@@ -80,3 +84,27 @@ def test_a_store_with_passages_takes_the_rest_from_one_without(tmp_path, monkeyp
     np.testing.assert_array_equal(with_passages.spectrogram, plain.spectrogram)
     make(files, tmp_path / "stores", SPEC, LogMel(n_mels=9), jobs=1)
     assert len(heard.calls) == 1  # another front end leaves them alone
+
+
+def test_a_data_module_keeps_every_passage_once_and_gives_it_with_its_clips(make_music, tmp_path) -> None:
+    data = GenreDataModule(
+        catalogue_of(str(make_music(artists=3))),
+        ArtistProtocol(val=0.3, test=0.3),
+        LogMel(),
+        SPEC,
+        DataSettings(tmp_path / "stores", jobs=1),
+    )
+    data.prepare_data()
+    data.setup()
+    kept = data.arrays.passages
+    assert kept is not None
+    assert len(kept.distinct) == len(data.tracks) < len(kept.number)  # one passage a track
+    expected = np.hstack([data.arrays.features, kept[:]])
+    assert expected.shape[1] == 57 + len(PASSAGE_COLUMNS)
+    rows = data.rows("train")
+    np.testing.assert_array_equal(data.arrays.gather(rows)["features"], expected[rows])
+    of_training = expected[rows].astype(np.float64)
+    np.testing.assert_array_equal(data.statistics.feature_mean, of_training.mean(axis=0).astype(np.float32))
+    np.testing.assert_allclose(data.statistics.feature_std[1:57], of_training.std(axis=0)[1:57], rtol=1e-6)
+    np.testing.assert_array_equal(from_datamodule(data, "passages").values[:, -316:], kept[:][:, 1:])
+    np.testing.assert_array_equal(from_datamodule(data, "handcrafted").values, data.arrays.features)

@@ -659,7 +659,9 @@ def test_it_is_told_where_there_are_too_many_lines_to_tell_any_two_apart(compare
     assert [can_tell_apart(math.comb(n_lines, 2)) for n_lines in (2, 158, 159)] == [True, True, False]
     monkeypatch.setattr("genre.evaluation.leaderboard.can_tell_apart", lambda n_pairs: n_pairs < 3)
     [notice] = compare_standings(leaderboard(compared)).notices  # the leaked pair can be told apart
-    assert notice.startswith("none of the 3 models of gtzan, protocol artist, can be told from another: of 3 pairs some")
+    assert notice.startswith(
+        "none of the 3 models of gtzan, protocol artist, can be told from another: of 3 pairs some"
+    )
 
 
 def test_a_table_of_one_line_compares_nothing(tmp_path):

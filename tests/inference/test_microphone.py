@@ -135,10 +135,13 @@ def test_a_microphone_has_the_rate_of_the_model_or_its_own(
     portaudio.rates |= {48000}
     opened: list[int] = []
     monkeypatch.setattr(live, "_run", lambda _cfg, source, _load, title: opened.append(source.sample_rate))
-    predictor = SimpleNamespace(clips=ClipSpec(clip_sec=1.0, sample_rate=48000))
+    warmed: list[bool] = []
+    clips = ClipSpec(clip_sec=1.0, sample_rate=48000)
+    predictor = SimpleNamespace(clips=clips, warm_up=lambda: warmed.append(True))
     cfg = OmegaConf.create({"live": {"seconds": seconds, "device": None, "countdown": 0}})
     live.listen(cfg, "mic", lambda: (predictor, lambda: NoDenoising(48000)))
     assert opened == [rate]
+    assert warmed == ([] if seconds is None else [True])  # before the countdown, or else when the sound comes
 
 
 def test_a_recording_too_short_for_a_verdict_is_refused_before_the_countdown(
@@ -160,7 +163,7 @@ def test_a_countdown_of_null_is_none(
     told: list[float] = []
     monkeypatch.setattr(live, "_count_down", told.append)
     monkeypatch.setattr(live, "_run", lambda *_args, **_named: None)
-    predictor = SimpleNamespace(clips=ClipSpec(clip_sec=1.0, sample_rate=22050))
+    predictor = SimpleNamespace(clips=ClipSpec(clip_sec=1.0, sample_rate=22050), warm_up=lambda: None)
     cfg = OmegaConf.create({"live": {"seconds": 2, "device": None, "countdown": countdown}})
     live.listen(cfg, "mic", lambda: (predictor, lambda: NoDenoising(22050)))
     assert told == [counted]

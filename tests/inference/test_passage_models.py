@@ -18,7 +18,7 @@ from genre.inference.denoise import NoDenoising
 from genre.inference.export import export_program
 from genre.inference.files import predict_file
 from genre.inference.predictor import DeepPredictor, Ensemble
-from genre.inference.stream import LastPassage, WindowListener
+from genre.inference.stream import LastPassage, LiveClassifier, LiveSettings, Verdict, WindowListener
 from genre.models.late_fusion import LateFusion
 
 SEC = 4.0
@@ -77,17 +77,55 @@ def test_what_was_forgotten_is_in_no_later_passage() -> None:
     last = LastPassage(spec)
     last.push(sound)
     since = 5 * RATE
-    found = last.of_windows(np.array([0, 3 * RATE, 6 * RATE]), since=since)
-    np.testing.assert_array_equal(found[2], described_passage(sound[since:], RATE))
+    before = [last.of_window(start, since=0) for start in (0, 3 * RATE)]
+    np.testing.assert_array_equal(last.of_window(4 * RATE, since=since), before[1])  # not of new sound alone
+    np.testing.assert_array_equal(
+        last.of_window(5 * RATE, since=since), described_passage(sound[since : 6 * RATE], RATE)
+    )
+    np.testing.assert_array_equal(last.of_window(6 * RATE, since=since), described_passage(sound[since:], RATE))
+
+
+def verdicts_of(sound: np.ndarray, size_sec: float) -> list[Verdict]:
+    """What is shown of sound that comes in pieces of so many seconds."""
+    live = LiveClassifier(hears_passages(), LiveSettings(hop_sec=0.5, memory_sec=2.0))
+    length = round(size_sec * RATE)
+    return [one for first in range(0, len(sound), length) for one in live.push(sound[first : first + length])]
+
+
+def interrupted(before: float) -> np.ndarray:
+    """Music, silence of 1.9 s, other music."""
+    silence = np.zeros(round(1.9 * RATE), np.float32)
+    return np.concatenate([before * music(8.2), silence, 0.3 * music(5.0)[::-1]]).astype(np.float32)
+
+
+@pytest.mark.parametrize("size_sec", [0.5, 3.0, 4.2, 60.0])
+def test_live_answers_around_a_silence_do_not_depend_on_the_pieces(size_sec: float) -> None:
+    expected, found = (verdicts_of(interrupted(1.0), size) for size in (0.1, size_sec))
+    assert [(one.end, one.state) for one in found] == [(one.end, one.state) for one in expected]
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one.window, other.window, atol=1e-6)
+        np.testing.assert_allclose(one.probabilities, other.probabilities, atol=1e-6)
+
+
+def test_after_a_silence_nothing_is_heard_of_the_music_before() -> None:
+    noise = np.random.default_rng(3).normal(0, 0.1, round(8.2 * RATE)).astype(np.float32)
+    music_before = interrupted(1.0)
+    noise_before = np.concatenate([noise, music_before[len(noise) :]])
+    one, other = (
+        [verdict for verdict in verdicts_of(sound, 0.1) if verdict.state != "silence" and verdict.seconds > 10.1]
+        for sound in (music_before, noise_before)
+    )
+    assert len(one) == len(other) > 5
+    for verdict, same in zip(one, other, strict=True):
+        np.testing.assert_allclose(verdict.probabilities, same.probabilities, atol=1e-6)
 
 
 def test_live_sound_is_held_for_a_passage_and_no_longer() -> None:
     spec = ClipSpec(clip_sec=1.0, hop_sec=0.5, sample_rate=RATE, passage_sec=SEC)
     last = LastPassage(spec)
-    last._at = lambda start, since: setattr(last, "_done", start + RATE) or np.zeros(1)  # type: ignore[method-assign]
-    for second in range(60):
+    for second in range(12):
         last.push(np.zeros(RATE, np.float32))
-        last.of_windows(np.array([second * RATE]), since=0)
+        last.of_window(second * RATE, since=0)
     assert len(last._held) <= (SEC + 2) * RATE
 
 

@@ -208,3 +208,12 @@ def test_takes_clips_of_any_length() -> None:
 def test_wrong_settings(settings: dict[str, object], sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
         make(**settings)
+
+
+def test_passages_are_longer_than_clips() -> None:
+    given = shared(n_mels=32, clip_sec=3)
+    given["clips"]["passage_sec"] = 3.0
+    with pytest.raises(
+        ConfigError, match=r"longer than clips, but data\.passage_sec=3 and data\.clip_sec=3; give longer"
+    ):
+        LateFusion(**SMALL, use_passages=True, **given)

@@ -28,7 +28,7 @@ from genre.data.duplicates.prints import AudioFile, FingerprintFolder, fingerpri
 from genre.data.protocols import TrackTable
 from genre.data.store import CONTENT_INDEX, SourceFile, look_at
 from genre.data.tracks import Track, audio_below
-from genre.errors import AudioError, DataError, OneSentenceParser, counted
+from genre.errors import AudioError, ConfigError, DataError, OneSentenceParser, counted
 from genre.terminal import run_tool
 
 MOST_SHOWN = 40
@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit status."""
     notes = Console(stderr=True, soft_wrap=True, highlight=False)
     options = _parser().parse_args(arguments)
+    if options.jobs is not None and options.jobs < 1:
+        raise ConfigError(f"--jobs {options.jobs} is not a number of threads; give 1 or more")
     started = time.perf_counter()
     tracks, notices = audio_of(options.folder)
     with _bar(notes) as progress:
