@@ -25,7 +25,7 @@ class FeatureSpace:
     Parameters
     ----------
     points : shape=(n, 2)
-        First two principal components of the standardised features.
+        First two principal components of the standardised features; the second is 0 where there is one feature only.
     explained
         Share of the variance that each of them explains.
     cluster : shape=(n,)
@@ -92,12 +92,14 @@ def feature_space(features: NDArray[np.floating], label: NDArray[np.int64], *, s
     from sklearn.preprocessing import StandardScaler
 
     standard = StandardScaler().fit_transform(np.asarray(features, dtype=np.float64))
-    components = PCA(2, random_state=seed).fit(standard)
+    with np.errstate(invalid="ignore"):  # features that are all constant have no variance to share
+        components = PCA(min(2, *standard.shape), random_state=seed).fit(standard)
+    missing = 2 - components.n_components_
     n_clusters = min(len(np.unique(label)), len(standard))
     cluster = KMeans(n_clusters, n_init=5, random_state=seed).fit_predict(standard).astype(np.int64)
-    first, second = components.explained_variance_ratio_
+    first, second = np.pad(np.nan_to_num(components.explained_variance_ratio_), (0, missing))
     return FeatureSpace(
-        points=components.transform(standard),
+        points=np.pad(components.transform(standard), ((0, 0), (0, missing))),
         explained=(float(first), float(second)),
         cluster=cluster,
         agreement=float(adjusted_rand_score(label, cluster)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ from genre.commands.runs import (
 )
 from genre.commands.space import write_space
 from genre.data.balance import artist_weights, check_artist_balance
+from genre.data.clip_limit import check_max_clips, spread_clips
 from genre.data.duplicates import FILE_NAME as DUPLICATES_FILE
 from genre.data.duplicates import write_duplicates
 from genre.data.feature_set import FeatureSet
@@ -120,6 +121,7 @@ class Job:
         self._tell_data(deal)
         started = time.perf_counter()
         rows, splits = self._rows(deal)
+        deal = replace(deal, train=self._learnt(deal.train))
         if rows.weight is not None and not takes_weights(pipeline[-1]):
             say(f"{self.name} takes no weights, so data.artist_balance does not change it")
         with work_bar(self.name) as progress:
@@ -143,14 +145,19 @@ class Job:
         values = self.features.values.astype(np.float64)
         n_classes = len(self.features.labels)
         rows = Rows(values, self.features.label, self.features.track, group, n_classes, self._weights(deal))
-        return rows, folds or [(deal.train, deal.val)]
+        return rows, [(self._learnt(train), judge) for train, judge in folds or [(deal.train, deal.val)]]
+
+    def _learnt(self, train: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the training clips that a model is fitted on: of each track as many as ``data.max_clips`` allows."""
+        return spread_clips(train, self.features.track[train], check_max_clips(self.cfg.data.get("max_clips")))
 
     def _weights(self, deal: Deal) -> NDArray[np.float32] | None:
         """Return how much each clip counts in training; ``None`` if all count alike."""
         balance = check_artist_balance(self.cfg.data.get("artist_balance", 0))
         if balance == 0:
             return None
-        n_clips = np.bincount(self.features.track[deal.train], minlength=len(self.features.table.names))
+        learnt = self._learnt(deal.train)
+        n_clips = np.bincount(self.features.track[learnt], minlength=len(self.features.table.names))
         return artist_weights(self.features.table, n_clips, balance)[self.features.track]
 
     def _model(self, pipeline: Pipeline, deal: Deal) -> ClassicalModel:

@@ -19,6 +19,7 @@ from genre.data.augment import Augment
 from genre.data.backends import Backend
 from genre.data.balance import artist_weights, check_artist_balance
 from genre.data.batches import Batch, BatchDataset, ClipArrays, ClipBatchSampler, ClipVersions, RandomCrops
+from genre.data.clip_limit import check_max_clips
 from genre.data.clips import ClipSpec
 from genre.data.damaged import DamagedClips
 from genre.data.duplicates import (
@@ -124,10 +125,7 @@ class DataSettings:
             raise ConfigError(
                 f"data.in_memory={self.in_memory} is unknown; {near_names(str(self.in_memory), _IN_MEMORY)}"
             )
-        if self.max_clips is not None and not _is_whole(self.max_clips, least=1):
-            raise ConfigError(
-                f"data.max_clips={self.max_clips} is not a number of clips; give 1 or more, or null for all"
-            )
+        check_max_clips(self.max_clips)
         check_artist_balance(self.artist_balance)
         if self.jobs is not None and not _is_whole(self.jobs, least=1):
             raise ConfigError(f"data.jobs={self.jobs} is not a number of processes; leave it at null for one a core")

@@ -32,6 +32,19 @@ def test_well_parted_genres_are_clusters() -> None:
     assert abs(shuffled.agreement) < 0.1
 
 
+def test_one_feature_has_one_component() -> None:
+    rows, label = blobs(60)
+    space = feature_space(rows[:, :1], label)
+    assert space.points.shape == (60, 2)
+    assert not space.points[:, 1].any()
+    assert space.explained == (1.0, 0.0)
+
+
+def test_features_that_are_all_the_same_explain_nothing() -> None:
+    space = feature_space(np.ones((9, 3)), np.arange(9) % 3)
+    assert space.explained == (0.0, 0.0)
+
+
 def test_values_of_a_linear_model_are_counted() -> None:
     model = fitted(LogisticRegression())
     scaler, classifier = model.pipeline["scaler"], model.pipeline["classifier"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -277,6 +278,79 @@ def test_artists_count_alike_where_a_classifier_takes_weights(sweep, make_music,
     assert same == {"logistic_regression": False, "knn": True}
 
 
+def write_table(path: Path, *, n_features: int = 4, pieces: int = 0, artists: int | None = None) -> Path:
+    """A table of 24 tracks of three genres; of each genre all but the last of ``artists`` have one track."""
+    rng = np.random.default_rng(0)
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        names = [f"feature {number}" for number in range(n_features)]
+        writer.writerow(["filename", *names, "label", *(["artist"] if artists else [])])
+        for number in range(24):
+            genre = ("blues", "jazz", "rock")[number % 3]
+            artist = [f"{genre} {min(number // 3, artists - 1)}"] if artists else []
+            for piece in range(pieces or 1):
+                name = f"{genre}.{number:05}" + (f".{piece}" if pieces else "") + ".wav"
+                writer.writerow([name, *rng.normal(number % 3, 1.0, n_features), genre, *artist])
+    return path
+
+
+def test_artists_of_a_table_count_alike_too(sweep, tmp_path: Path) -> None:
+    table, folder = write_table(tmp_path / "table.csv", artists=5), tmp_path / "sweep"
+    given = ("data=features_csv", f"data.csv={table}", "logger=none", "report=false", "classifier.grid={}")
+    settings = ("classifier=logistic_regression", "transform=none", "data.artist_balance=0,1")
+    result = sweep("-m", *given, *settings, f"hydra.sweep.dir={folder}")
+    assert result.status == 0, result.err
+    written = [path.read_text() for path in folder.glob("*/predictions.csv")]
+    assert len(written) == 2
+    assert written[0] != written[1]
+
+
+def test_a_table_of_one_feature_ends_with_its_summary(sweep, tmp_path: Path) -> None:
+    table, run = write_table(tmp_path / "table.csv", n_features=1), tmp_path / "run"
+    given = ("data=features_csv", f"data.csv={table}", "protocol=track", "logger=none", "classifier=ridge")
+    result = sweep(*given, "transform=none", f"hydra.run.dir={run}", "report=true")
+    assert result.status == 0, result.err
+    assert "track accuracy" in result.out
+    assert {path.name for path in run.iterdir()} >= PICTURES
+
+
+def test_a_model_is_fitted_on_no_more_clips_of_a_track_than_are_asked_for(sweep, tmp_path: Path) -> None:
+    table, folder = write_table(tmp_path / "table.csv", pieces=5, artists=8), tmp_path / "sweep"
+    given = ("data=features_csv", f"data.csv={table}", "logger=none", "report=false", "search.inner_folds=0,2")
+    settings = ("classifier=knn", "classifier.grid={}", "transform=none", "data.max_clips=null,2")
+    result = sweep("-m", *given, *settings, f"hydra.sweep.dir={folder}")
+    assert result.status == 0, result.err
+    fitted: dict[object, set[int]] = {None: set(), 2: set()}
+    for run in folder.glob("*/model.skops"):
+        most = OmegaConf.load(run.parent / "config.yaml").data.max_clips
+        fitted[most].add(load_classical(run).pipeline[-1].n_samples_fit_)
+        assert len(rows_of(run.parent / "predictions.csv")) % 5 == 0
+    [of_all], [of_some] = fitted.values()
+    assert 2 * of_all == 5 * of_some
+
+
+def test_max_clips_counts_for_audio_too(sweep, data, tmp_path: Path) -> None:
+    fitted = []
+    for number, most in enumerate(("null", "1")):
+        run = tmp_path / str(number)
+        settings = ("classifier=knn", "classifier.grid={}", f"data.max_clips={most}", "report=false")
+        result = sweep(*data, *settings, f"hydra.run.dir={run}")
+        assert result.status == 0, result.err
+        fitted.append(load_classical(run / "model.skops").pipeline[-1].n_samples_fit_)
+    assert fitted[0] > fitted[1] == 6  # of each of the three genres two tracks are in training
+
+
+def test_names_that_look_like_those_of_clips_are_told_of(sweep, tmp_path: Path) -> None:
+    table, run = write_table(tmp_path / "table.csv", pieces=5), tmp_path / "run"
+    table.write_text(re.sub(r"(\d{5})\.(\d)", r"\1_\2", table.read_text()))
+    given = ("data=features_csv", f"data.csv={table}", "protocol=track", "logger=none", "report=false")
+    result = sweep(*given, "classifier=ridge", "classifier.grid={}", f"hydra.run.dir={run}")
+    assert result.status == 0, result.err
+    told = " ".join(result.out.split())
+    assert "note: 120 of 120 tracks have names like clips of one recording, such as blues.00000_0.wav and" in told
+    assert "add a column track" in (run / "run.log").read_text()
+
+
 SWEEP = ("-m", "transform=none,pca", "classifier=ridge,knn", "classifier.grid={}")
 
 
@@ -403,6 +477,8 @@ def test_a_leaked_protocol_says_so(sweep, data, tmp_path: Path) -> None:
         (("classifier=svn",), "did you mean svm"),
         (("data=features_csv",), "data.csv is not set"),
         (("data=features_csv", "data.csv=nowhere.csv"), "nowhere.csv cannot be read"),
+        (("data=features_csv", "data.csv={table}", "data.max_clips=0"), "data.max_clips=0 is not a number of clips"),
+        (("data=features_csv", "data.csv={table}", "data.artist_balance=2"), "data.artist_balance=2 is out of range"),
         (("search.score=acuracy",), "search.score=acuracy is unknown"),
         (("search.jobs=-1",), "search.jobs=-1"),
         (("feature_set=dynamic",), "did you mean dynamics"),
@@ -414,8 +490,11 @@ def test_a_leaked_protocol_says_so(sweep, data, tmp_path: Path) -> None:
         (("classifier=knn", "classifier.estimator.algorithm=auto"), "nearest neighbours need algorithm=brute"),
     ],
 )
-def test_what_the_user_gets_wrong_is_one_sentence(arguments, sentence: str, sweep, data) -> None:
+def test_what_the_user_gets_wrong_is_one_sentence(arguments, sentence: str, sweep, data, tmp_path: Path) -> None:
     given = [] if arguments[0].startswith("data=") else data
+    if "data.csv={table}" in arguments:
+        table = write_table(tmp_path / "table.csv", artists=8)
+        arguments = [argument.format(table=table) for argument in arguments]
     result = sweep(*given, *arguments)
     assert result.status == 1
     assert sentence in result.err

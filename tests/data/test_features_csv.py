@@ -132,6 +132,8 @@ def test_a_table_without_commas_is_told_what_to_do(between: str, tmp_path: Path)
     [
         (lambda rows: rows[1].__setitem__(2, "fast"), "line 3: tempo is fast, not a finite number"),
         (lambda rows: rows[1].__setitem__(2, "nan"), "line 3: tempo is nan, not a finite number"),
+        (lambda rows: rows[1].__setitem__(2, "1e39"), r"table.csv, line 3: tempo is 1e\+39, beyond the 3.4e\+38"),
+        (lambda rows: rows[1].__setitem__(3, "-4e38"), r"line 3: rms_mean is -4e\+38, beyond"),
         (lambda rows: rows[1].pop(), "line 3 has 4 fields and the header 5"),
         (lambda rows: rows.append(rows[0]), "line 10 names the same file as line 2"),
         (lambda rows: rows[2].__setitem__(0, ""), "line 4 has no filename"),
@@ -146,10 +148,146 @@ def test_faults_are_told_with_their_line(change, sentence: str, tmp_path: Path) 
         read_features_csv(write(tmp_path / "table.csv", rows))
 
 
+def test_the_largest_number_that_can_be_kept_is_kept(tmp_path: Path) -> None:
+    rows = tracks()
+    rows[0][2] = "3.4028235e38"
+    features = read_features_csv(write(tmp_path / "table.csv", rows))
+    assert np.isfinite(features.values).all()
+
+
+def clips(name: str, *, label: str = "{genre}", track: str | None = None) -> list[list[object]]:
+    """Rows of five clips each of six recordings of two genres, named after ``name``."""
+    rows: list[list[object]] = []
+    for number in range(12):
+        genre = ("gena", "genb")[number % 2]
+        for piece in range(5):
+            words = {"genre": genre, "n": number // 2, "piece": piece, "start": 3 * piece, "end": 3 * piece + 3}
+            given = [] if track is None else [track.format(**words)]
+            rows.append([name.format(**words), 1, number + piece / 10, number, label.format(**words), *given])
+    return rows
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "{genre}.{n:05}.{piece}.wav",
+        "{genre}0.{n:05}.{piece}.wav",
+        "\u0431\u043b\u044e\u0437 {genre}\u0436.{n:05}.{piece}.wav",
+        "{genre}.{n:03}.{piece}.wav",
+        "{genre}.{n:06}.{piece}.wav",
+        "{genre}.{n}.{piece:02}.mp3",
+        "{genre}_.{n:05}.{piece}",
+        "{genre}/{genre}.{n:05}.{piece}.wav.npy",
+    ],
+)
+def test_names_of_a_recording_and_a_piece_keep_clips_together(name: str, tmp_path: Path) -> None:
+    features = read_features_csv(write(tmp_path / "table.csv", clips(name)))
+    assert features.table.n_clips.tolist() == [5] * 12
+    assert features.start_sec.tolist() == [0, 3, 6, 9, 12] * 12
+    [notice] = features.notices
+    assert "are taken for clips of one recording" in notice
+    assert "add a column track" in notice
+
+
+LOOK_ALIKE = [
+    "{genre}_{n:05}_{piece}.wav",
+    "{genre}-{n}-{piece}.wav",
+    "{genre}.{n:05}_{piece}.wav",
+    "{genre} {n} clip{piece}.flac",
+    "{genre}{n} ({piece}).wav",
+    "{genre}{n}_{start}-{end}.wav",
+    "{genre}{n}_{start}.0-{end}.0",
+    "{genre}{n}_{start}.0s.wav",
+    "{piece}_{genre}_{n}.wav",
+    "{genre}/{n}/{piece}.wav",
+]
+
+
+@pytest.mark.parametrize("name", LOOK_ALIKE)
+def test_other_names_that_look_like_those_of_clips_are_told_of(name: str, tmp_path: Path) -> None:
+    features = read_features_csv(write(tmp_path / "table.csv", clips(name)))
+    assert features.table.n_clips.tolist() == [1] * 60
+    [notice] = features.notices
+    assert notice.startswith("60 of 60 tracks have names like clips of one recording, such as ")
+    if not name.startswith("{piece}"):  # there the clips of several recordings are told of that have one number
+        one, other = notice.partition("such as ")[2].partition(": ")[0].split(" and ")
+        rows = [row[0] for row in clips(name)]
+        assert rows.index(one) // 5 == rows.index(other) // 5
+    assert "add a column track" in notice
+
+
+@pytest.mark.parametrize("name", [*LOOK_ALIKE, "{genre}.{n:05}.{piece}.wav", "{genre}{n}{piece}"])
+def test_a_column_says_of_which_track_a_row_is_a_clip(name: str, tmp_path: Path) -> None:
+    rows = clips(name, track="{genre} no. {n}")
+    features = read_features_csv(write(tmp_path / "table.csv", rows[::-1], [*HEADER, "Track"]))
+    assert features.names == ("tempo", "rms_mean")
+    assert features.table.names == tuple(f"{genre} no. {n}" for genre in ("gena", "genb") for n in range(6))
+    assert features.table.n_clips.tolist() == [5] * 12
+    assert features.start_sec.tolist() == [0, 3, 6, 9, 12] * 12
+    assert np.allclose(features.values[:5, 0], np.arange(5) / 10)
+    assert not features.notices
+
+
+def test_a_column_parts_what_names_would_join_and_silences_the_notice(tmp_path: Path) -> None:
+    for name in ("{genre}.{n}.{piece}.wav", "{genre}_{n}_{piece}.wav"):
+        rows = clips(name, track=name)
+        features = read_features_csv(write(tmp_path / "table.csv", rows, [*HEADER, "track"]))
+        assert features.table.n_clips.tolist() == [1] * 60
+        assert not features.notices
+
+
+def test_a_column_says_where_clips_start(tmp_path: Path) -> None:
+    """Also where the name is that of the recording, which then comes once a clip."""
+    rows = [[f"song{row[3]}.mp3", *row[1:], 2.5 * (i % 5)] for i, row in enumerate(clips(""))]
+    features = read_features_csv(write(tmp_path / "table.csv", rows[::-1], [*HEADER, "start_sec"]))
+    assert features.table.n_clips.tolist() == [5] * 12
+    assert features.start_sec.tolist() == [0, 2.5, 5, 7.5, 10] * 12
+    assert np.allclose(features.values[:5, 0], np.arange(5) / 10)
+    assert not features.notices
+
+
+def test_starts_that_cannot_be_are_told(tmp_path: Path) -> None:
+    for start, sentence in (
+        ("-1", "line 2: start_sec is -1, before the track begins"),
+        ("soon", "line 2: start_sec is soon, not a finite number"),
+        ("6", "line 4 names the same clip of gena as line 2"),
+    ):
+        rows = [[*row, "gena", 3 * i] for i, row in enumerate(clips("{genre}_{n}_{piece}"))]
+        rows[0][-1] = start
+        with pytest.raises(DataError, match=sentence):
+            read_features_csv(write(tmp_path / "table.csv", rows, [*HEADER, "track", "start_sec"]))
+
+
+@pytest.mark.parametrize(
+    ("name", "label"),
+    [
+        ("{genre}.{n}{piece:03}.wav", "{genre}"),
+        ("{genre}/{genre}.{n}{piece:03}.wav", "{genre}"),
+        ("{genre}/{n}{piece:03}.wav", "{genre}"),
+        ("{genre}_track{n}{piece:03}.wav", "style {genre}"),
+        ("{genre} by someone {n}{piece:03} live.wav", "{genre}"),
+    ],
+)
+def test_tracks_that_are_numbered_within_their_genre_are_tracks(name: str, label: str, tmp_path: Path) -> None:
+    features = read_features_csv(write(tmp_path / "table.csv", clips(name, label=label)))
+    assert features.table.n_clips.tolist() == [1] * 60
+    assert not features.notices
+
+
+def test_tracks_that_are_numbered_in_one_list_are_tracks(tmp_path: Path) -> None:
+    rows = [[f"{i // 7:03}/{i:06}.mp3", *row[1:]] for i, row in enumerate(clips(""))]
+    for start in (rows, [[f"track {i}", *row[1:]] for i, row in enumerate(rows)]):
+        mixed = [start[i] for i in np.random.default_rng(0).permutation(60)]
+        given = [[*row[:4], ("gena", "genb")[i % 2]] for i, row in enumerate(sorted(mixed))]
+        features = read_features_csv(write(tmp_path / "table.csv", given))
+        assert features.table.n_clips.tolist() == [1] * 60
+        assert not features.notices
+
+
 def test_pieces_that_disagree_are_told(tmp_path: Path) -> None:
     rows = tracks(pieces=2)
     rows[1][4] = "blues"
-    with pytest.raises(DataError, match="line 3 says otherwise than line 2"):
+    with pytest.raises(DataError, match=r"line 3 says otherwise than line 2 .* split, or, .* a column track"):
         read_features_csv(write(tmp_path / "table.csv", rows))
 
 
@@ -181,6 +319,7 @@ def test_the_published_table(shared_audio: Path) -> None:
     assert features.values.shape == (1000, 57)
     assert features.names == FEATURE_NAMES
     assert len(set(features.table.content)) < 1000  # GTZAN's exact replicas
+    assert not any("a column track" in notice for notice in features.notices)
     deal = FaultFilteredProtocol().deal(features.table)
     assert [len(deal.side(side)) for side in ("train", "val", "test")] == [443, 197, 290]
     folds = [KFoldProtocol(fold=fold, n_folds=10).deal(features.table).test for fold in range(10)]

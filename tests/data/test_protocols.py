@@ -649,6 +649,14 @@ def fault_filtered_lists():
     return {"train": gtzan.filtered_train, "val": gtzan.filtered_valid, "test": gtzan.filtered_test}
 
 
+def test_fault_filtered_knows_tracks_without_an_extension_too():
+    """As the column ``track`` of a table of features may name them."""
+    table = gtzan_table()
+    bare = replace(table, names=tuple(name.removesuffix(".wav") for name in table.names))
+    one, other = (FaultFilteredProtocol().deal(each) for each in (table, bare))
+    assert all(np.array_equal(one.side(side), other.side(side)) for side in ("train", "val", "test"))
+
+
 @pytest.mark.parametrize("extension", ["wav", "au", "flac"])
 def test_fault_filtered_deals_gtzan_by_the_published_lists(extension):
     table = gtzan_table(extension=extension)

@@ -37,7 +37,7 @@ class FaultFilteredProtocol(Protocol):
     copies_apart: ClassVar[bool] = False
 
     def _sides(self, table: TrackTable) -> tuple[IntArray, list[str]]:
-        stems = [PurePosixPath(name).stem for name in table.names]
+        stems = [_stem(name) for name in table.names]
         for name, stem in zip(table.names, stems, strict=True):
             if not _GTZAN_NAME.fullmatch(stem):
                 raise ProtocolError(
@@ -88,6 +88,12 @@ class PredefinedProtocol(Protocol):
         _require_sides("the split column has", present, remedy, sides=sides)
         _require_classes("the split column has", table, present, sides=classes, remedy=remedy)
         return table.per_clip(side), [*_about_column(table, side, present), *_about_given(table, side)]
+
+
+def _stem(name: str) -> str:
+    """Return the name of a track without its folder and extension; one without an extension is kept whole."""
+    path = PurePosixPath(name)
+    return path.name if _GTZAN_NAME.fullmatch(path.name) else path.stem
 
 
 def _fault_filtered_lists() -> dict[str, int]:
