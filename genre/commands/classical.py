@@ -261,11 +261,10 @@ class Job:
                 f"accuracy {report.test.clip_accuracy:.3f}, {report.info.train_seconds:.1f} s"
             )
             return
-        tell_if_interrupted(before_page(self.folder))
-        write_space(self.folder, model, self.features, deal, report.info)
-        facts = {"model": str(self.folder / MODEL_FILE)}
+        console.print(summary(report, facts={"model": str(self.folder / MODEL_FILE)}))
         if self.cfg.report:
+            tell_if_interrupted(before_page(self.folder))
+            write_space(self.folder, model, self.features, deal, report.info)
             clips = self.features.clips
             page = write_run_page(self.folder, self.features.path_of, clips.clip_sec if clips else 0.0)
-            facts["page"] = str(page)
-        console.print(summary(report, facts=facts))
+            console.print(f"page: {page}", markup=False)
