@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from genre.classical.model import ClassicalModel
 
-MOST_ROWS = 12_000
+MOST_ROWS = 8_000
 """Shuffled clips of all features together that are classified, where not so many features ask for more."""
 
 FEWEST_ROWS = 100

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
-from genre.classical.parts import check_trees, count_values
+from genre.classical.parts import check_parts, count_values
 from genre.data.clips import ClipSpec
 from genre.errors import CheckpointError, DataError, GenreError
 
@@ -45,7 +45,7 @@ TRUSTED = frozenset(
 )
 """Types a model file may hold beside those of scikit-learn and NumPy that skops knows to be harmless.
 
-Trees are followed by compiled code that does not look where it goes, so :mod:`genre.classical.parts` checks them.
+What is read by compiled code that does not look where it goes, such as trees, :mod:`genre.classical.parts` checks.
 """
 
 SMOOTHING = 0.01
@@ -147,6 +147,8 @@ class ClassicalModel:
         ------
         DataError
             If the features have another shape or are not finite numbers.
+        CheckpointError
+            If a score is not a finite number.
         """
         rows = np.asarray(features, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != len(self.feature_names):
@@ -156,7 +158,15 @@ class ClassicalModel:
             )
         if not np.isfinite(rows).all():
             raise DataError("features must be finite numbers; leave out clips that hold others")
-        return class_logits(self.pipeline, rows, len(self.labels)) if len(rows) else np.empty((0, len(self.labels)))
+        if not len(rows):
+            return np.empty((0, len(self.labels)))
+        logits = class_logits(self.pipeline, rows, len(self.labels))
+        if not np.isfinite(logits).all():
+            raise CheckpointError(
+                "the model gives scores that are not finite numbers: its training diverged or its file is damaged; "
+                "train it again, with another scaler or classifier if that does not help"
+            )
+        return logits
 
     def predict_proba(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the calibrated probability of each class, shape (n, n_classes), of features of shape (n, n_features).
@@ -165,6 +175,8 @@ class ClassicalModel:
         ------
         DataError
             If the features have another shape or are not finite numbers.
+        CheckpointError
+            If a score is not a finite number.
         """
         return np.asarray(softmax(self.logits(features) / self.temperature, axis=1))
 
@@ -233,7 +245,7 @@ def load_classical(path: str | os.PathLike[str]) -> ClassicalModel:
     content = _read(file)
     try:
         return _model(content)
-    except (KeyError, TypeError, ValueError, GenreError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, GenreError) as error:
         raise _not_a_model(
             file, f"{error}" if isinstance(error, GenreError) else f"wrong or missing: {error}"
         ) from error
@@ -305,7 +317,7 @@ def _model(content: Mapping[str, Any]) -> ClassicalModel:
         raise TypeError("pipeline")
     if not (np.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature {temperature}")
-    check_trees(pipeline)
+    check_parts(pipeline)
     return ClassicalModel(
         pipeline=pipeline,
         labels=tuple(map(str, content["labels"])),
