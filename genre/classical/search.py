@@ -18,11 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 
 from genre.checks import is_whole
 from genre.classical.classifiers import takes_groups, takes_weights
+from genre.classical.folds import Split, deal_folds
 from genre.classical.model import class_logits, refused_types
 from genre.data.protocols.groups import group_tracks
 from genre.data.protocols.table import TrackTable
@@ -33,9 +33,6 @@ SCORES = ("track_accuracy", "clip_accuracy", "macro_recall")
 
 _TRIED_ROWS = 400
 _SIZES = ("n_estimators", "epochs")  # settings on which it depends how long a fit takes, but not what types come of it
-
-Split = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Rows to fit on, and rows to judge by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +202,13 @@ def _refused(estimator: BaseEstimator) -> list[str]:
 
 
 def inner_folds(
-    table: TrackTable, rows: NDArray[np.int64], *, n_folds: int, seed: int, leaky: bool
+    table: TrackTable,
+    rows: NDArray[np.int64],
+    *,
+    n_folds: int,
+    seed: int,
+    leaky: bool,
+    tell: Callable[[str], None] = lambda _notice: None,
 ) -> tuple[list[Split], NDArray[np.int64]]:
     """Return folds within ``rows`` that keep artists and recordings together, and the group of each clip of ``table``.
 
@@ -216,11 +219,13 @@ def inner_folds(
     rows
         Clips to deal.
     n_folds
-        Number of folds; fewer if there are fewer groups.
+        Number of folds; fewer if there are too few groups (:func:`genre.classical.folds.deal_folds`).
     seed
         Of the deal.
     leaky
         Deal clips one by one, for a protocol that does so too.
+    tell
+        Called with a sentence if there are fewer folds.
 
     Raises
     ------
@@ -235,15 +240,16 @@ def inner_folds(
     group = np.arange(n_clips) if leaky else table.per_clip(group_tracks(table, by_artist=True))
     if n_folds == 0:
         return [], group
-    n_folds = min(n_folds, len(np.unique(group[rows])))
-    if n_folds < 2:
-        raise ConfigError("search.inner_folds needs two artists or recordings to part; set search.inner_folds=0")
-    label = table.per_clip(table.label)
-    dealer = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer groups than folds is absent from some
-        folds = [(rows[fit], rows[judge]) for fit, judge in dealer.split(rows, label[rows], group[rows])]
-    return folds, group
+    folds = deal_folds(
+        table.per_clip(table.label)[rows],
+        group[rows],
+        n_folds,
+        seed=seed,
+        setting="search.inner_folds",
+        otherwise="set search.inner_folds=0, which tunes on the validation side, or add artists",
+        tell=tell,
+    )
+    return [(rows[fit], rows[judge]) for fit, judge in folds], group
 
 
 def tune(
@@ -255,6 +261,7 @@ def tune(
     score: str = "track_accuracy",
     jobs: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    tell: Callable[[str], None] = lambda _notice: None,
 ) -> Search:
     """Try every combination of a grid.
 
@@ -274,6 +281,8 @@ def tune(
         Processes; ``None`` is one a core. Each computes in cores / ``jobs`` threads.
     progress
         Called with (pieces of work done, in all).
+    tell
+        Called with a sentence for whatever is not quite done as it was asked for.
 
     Raises
     ------
@@ -283,6 +292,7 @@ def tune(
     check_grid(pipeline, grid)
     if score not in SCORES:
         raise ConfigError(f"search.score={score} is unknown; {near_names(score, SCORES)}")
+    _check_folds_of_stacking(pipeline[-1], rows, splits, tell)
     combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
     jobs, threads = share_cores(jobs)
     work = list(_work(combinations, len(splits), jobs))
@@ -323,6 +333,18 @@ def share_cores(jobs: int | None) -> tuple[int, int]:
         raise ConfigError(f"search.jobs={jobs} is not a number of processes; leave it at null for one a core")
     jobs = cores if jobs is None else min(jobs, cores)
     return jobs, max(1, cores // jobs)
+
+
+def _check_folds_of_stacking(
+    classifier: BaseEstimator, rows: Rows, splits: Sequence[Split], tell: Callable[[str], None]
+) -> None:
+    """Raise ConfigError before anything takes time if an ensemble cannot deal what it is fitted on to folds."""
+    if takes_groups(classifier):
+        notices: dict[str, None] = {}
+        for train, _ in splits:
+            classifier.folds(rows.label[train], rows.group[train], tell=notices.setdefault)
+        for notice in notices:
+            tell(notice)
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,9 @@ from sklearn.pipeline import Pipeline
 
 import genre
 from genre.classical.classifiers import takes_weights
+from genre.classical.folds import Split
 from genre.classical.model import SUFFIX, ClassicalModel, count_values
-from genre.classical.search import Rows, Search, Split, fit, inner_folds, tune
+from genre.classical.search import Rows, Search, fit, inner_folds, tune
 from genre.commands import tensorboard
 from genre.commands.build import CLASSICAL_GROUPS, build_search, compared_settings, config_hash
 from genre.commands.command_file import keep_command
@@ -124,7 +125,16 @@ class Job:
             say(f"{self.name} takes no weights, so data.artist_balance does not change it")
         with work_bar(self.name) as progress:
             settings = self.cfg.search
-            search = tune(pipeline, grid, rows, splits, score=settings.score, jobs=settings.jobs, progress=progress)
+            search = tune(
+                pipeline,
+                grid,
+                rows,
+                splits,
+                score=settings.score,
+                jobs=settings.jobs,
+                progress=progress,
+                tell=_note,
+            )
         fitted = fit(search.pipeline, rows, deal.train)
         model = self._model(fitted, deal)
         seconds = time.perf_counter() - started
@@ -139,6 +149,7 @@ class Job:
             n_folds=self.cfg.search.inner_folds,
             seed=self.cfg.seed,
             leaky=self.protocol.leaky,
+            tell=_note,
         )
         values = self.features.values.astype(np.float64)
         n_classes = len(self.features.labels)
@@ -268,3 +279,7 @@ class Job:
             clips = self.features.clips
             page = write_run_page(self.folder, self.features.path_of, clips.clip_sec if clips else 0.0)
             console.print(f"page: {page}", markup=False)
+
+
+def _note(notice: str) -> None:
+    tell_notices([notice])

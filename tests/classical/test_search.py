@@ -239,6 +239,93 @@ def test_no_inner_folds_without_two_groups() -> None:
         inner_folds(table(), np.arange(3), n_folds=5, seed=0, leaky=False)
 
 
+def table_of(sizes: list[int], classes: list[int], *, n_clips: int = 1) -> TrackTable:
+    """A table of artists with so many tracks each, all of an artist's of one class."""
+    label = np.repeat(classes, sizes)
+    return TrackTable(
+        names=tuple(f"{i:03}.wav" for i in range(len(label))),
+        label=label,
+        labels=tuple("abc"[: max(classes) + 1]),
+        artist=tuple(f"artist {i}" for i in np.repeat(np.arange(len(sizes)), sizes)),
+        content=tuple(map(str, range(len(label)))),
+        split=(None,) * len(label),
+        n_clips=np.full(len(label), n_clips),
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "classes", "n_folds"),
+    [
+        ([15, 18, 6, 11, 21], [1, 0, 1, 0, 0], 5),  # more folds than the class of most artists has
+        ([10, 10, 10, 10], [0, 0, 0, 1], 5),  # a class of one artist
+        ([1, 1, 1, 1], [0, 0, 1, 1], 4),  # more folds than members of a class
+        ([1, 1, 1, 40, 1, 1], [0, 0, 0, 1, 1, 1], 3),  # one artist has nearly all
+    ],
+)
+def test_inner_folds_of_few_artists_are_of_use_or_refused_in_a_sentence(sizes, classes, n_folds) -> None:
+    tracks = table_of(sizes, classes)
+    rows = np.arange(len(tracks.names))
+    for seed in range(5):
+        notices: list[str] = []
+        folds, _ = inner_folds(tracks, rows, n_folds=n_folds, seed=seed, leaky=False, tell=notices.append)
+        assert len(folds) >= 2
+        assert len(notices) == (len(folds) < n_folds)
+        for train, judge in folds:
+            assert len(judge)
+            assert len(np.unique(tracks.label[train])) == 2
+    assert all(notice.startswith(f"search.inner_folds={n_folds}: there are only ") for notice in notices)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "classes"),
+    [([5, 5, 5], [0, 1, 2]), ([5, 5], [0, 1]), ([5, 5, 5], [0, 0, 0])],
+    ids=["an artist a class", "two", "one class"],
+)
+def test_folds_that_cannot_be_are_refused_in_one_sentence(sizes, classes) -> None:
+    tracks = table_of(sizes, classes)
+    rows = np.arange(len(tracks.names))
+    with pytest.raises(ConfigError, match=r"search\.inner_folds=5 is not possible: .*; set search\.inner_folds=0"):
+        inner_folds(tracks, rows, n_folds=5, seed=0, leaky=False)
+    features = np.random.default_rng(0).normal(size=(len(rows), 4))
+    _, group = inner_folds(tracks, rows, n_folds=0, seed=0, leaky=False)
+    ensemble = pipeline(classifier=stacking({"a": LogisticRegression()}))
+    given = Rows(features, tracks.label, rows, group, 3)
+    with pytest.raises(ConfigError, match=r"^classifier\.estimator\.n_folds=5 is not possible: .*soft_voting"):
+        tune(ensemble, {}, given, [(rows, rows)], jobs=1)
+
+
+def test_stacking_of_few_artists_has_fewer_folds_and_says_so() -> None:
+    tracks = table_of([4, 4, 4, 4, 4], [0, 0, 1, 1, 2])
+    rows = np.arange(20)
+    features = np.random.default_rng(0).normal(size=(20, 4)) + tracks.label[:, None]
+    _, group = inner_folds(tracks, rows, n_folds=0, seed=0, leaky=False)
+    notices: list[str] = []
+    ensemble = pipeline(classifier=stacking({"a": LogisticRegression(), "b": KNeighborsClassifier(1)}))
+    search = tune(
+        ensemble, {}, Rows(features, tracks.label, rows, group, 3), [(rows, rows)] * 2, jobs=1, tell=notices.append
+    )
+    assert not search.best.fault
+    [notice] = notices
+    assert notice.startswith("classifier.estimator.n_folds=5: there are only 2 folds")
+
+
+@pytest.mark.parametrize("n_folds", [1, 0, "many", 2.5])
+def test_what_is_no_number_of_folds_of_stacking(n_folds) -> None:
+    rows = rows_of()
+    ensemble = pipeline(classifier=stacking({"a": LogisticRegression()}, n_folds=n_folds))
+    with pytest.raises(ConfigError, match=rf"classifier\.estimator\.n_folds={n_folds} is not a number of folds"):
+        tune(ensemble, {}, rows, halves(rows), jobs=1)
+
+
+def test_stacking_deals_by_the_seed() -> None:
+    rows = rows_of()
+    dealt = []
+    for seed in (0, 0, 1):
+        built = build_pipeline(None, None, stacking({"a": LogisticRegression()}), seed=seed)
+        dealt.append([judge.tolist() for _, judge in built[-1].folds(rows.label, rows.group)])
+    assert dealt[0] == dealt[1] != dealt[2]
+
+
 def test_stacking_gets_the_groups() -> None:
     rows = rows_of()
     ensemble = pipeline(classifier=stacking({"a": LogisticRegression(), "b": KNeighborsClassifier(3)}, n_folds=3))
