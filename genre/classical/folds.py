@@ -29,7 +29,8 @@ def deal_folds(
 ) -> list[Split]:
     """Deal rows to folds of which each is to judge a model that is fitted on the others.
 
-    There are no more folds than the class of most groups has groups: with more, no class would be in every fold. A fold that judges nothing, or that leaves fewer than two classes to fit on, is left out.
+    There are no more folds than the class of most groups has groups: with more, no class would be in every fold. A fold
+    that judges nothing, or that leaves fewer than two classes to fit on, is left out.
 
     Parameters
     ----------
@@ -51,7 +52,7 @@ def deal_folds(
     Raises
     ------
     ConfigError
-        If ``n_folds`` is no number of folds, or fewer than two folds remain.
+        If ``n_folds`` is no number of folds, or fewer than two folds remain, or these judge a single class.
     """
     if not is_whole(n_folds, 2):
         raise ConfigError(f"{setting}={n_folds} is not a number of folds; give 2 or more")
@@ -59,7 +60,8 @@ def deal_folds(
     most = int(np.unique(pairs[0], return_counts=True)[1].max(initial=0))
     for number in range(min(n_folds, most), 1, -1):
         folds, spoilt = _dealt(label, group, number, seed)
-        if len(folds) < 2 or (whole and spoilt):
+        judged = np.unique(np.concatenate([label[:0], *(label[judge] for _, judge in folds)]))
+        if len(folds) < 2 or len(judged) < 2 or (whole and spoilt):
             continue
         if len(folds) < n_folds:
             tell(
@@ -69,7 +71,7 @@ def deal_folds(
         return folds
     raise ConfigError(
         f"{setting}={n_folds} is not possible: training has too few artists or recordings of its classes to part them "
-        f"so that each fold leaves two classes; {otherwise}"
+        f"so that each fold leaves two classes, and two are judged; {otherwise}"
     )
 
 

@@ -135,6 +135,7 @@ def test_a_run_leaves_every_file(sweep, data, tmp_path: Path) -> None:
     [kept] = [row for row in trials if row["kept"] == "true"]
     assert json.loads((run / "chosen.json").read_text()) == {"C": float(kept["classifier.C"])}
     assert float(kept["track_accuracy"]) == max(float(row["track_accuracy"]) for row in trials)
+    assert float(kept["track_accuracy"]) == pytest.approx(metrics["val"]["track_accuracy"], abs=1e-6)
 
 
 def test_the_summary_comes_before_the_features_are_looked_at(sweep, data, monkeypatch, tmp_path: Path) -> None:
