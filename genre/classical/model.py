@@ -11,7 +11,7 @@ import os
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -230,25 +230,43 @@ def refused_types(estimator: Any) -> list[str]:
     return _untrusted(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
 
 
-def load_classical(path: str | os.PathLike[str]) -> ClassicalModel:
+def load_classical(
+    path: str | os.PathLike[str], *, tell: Callable[[str], None] = lambda _notice: None
+) -> ClassicalModel:
     """Load a model that :meth:`ClassicalModel.save` wrote; nothing in the file is run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    tell
+        Called with a sentence if it was written with another version of scikit-learn.
 
     Raises
     ------
     CheckpointError
         If the file is missing, is no such model, or asks for a type that is not trusted: the sentence names it.
     """
+    import sklearn
+
     file = Path(path)
     if not file.is_file():
         raise CheckpointError(f"there is no file {file}; name the model{SUFFIX} of a run")
     _refuse_untrusted(file)
     content = _read(file)
     try:
-        return _model(content)
+        model = _model(content)
     except (AttributeError, KeyError, TypeError, ValueError, GenreError) as error:
         raise _not_a_model(
             file, f"{error}" if isinstance(error, GenreError) else f"wrong or missing: {error}"
         ) from error
+    written, installed = content.get("scikit_learn"), sklearn.__version__
+    if written != installed:
+        tell(
+            f"{file} was written with scikit-learn {written} and {installed} is installed, so that its answers may "
+            "differ; install that version, or train the model again, if they matter"
+        )
+    return model
 
 
 def class_logits(estimator: Any, rows: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:

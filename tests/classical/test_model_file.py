@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import sklearn
 import skops.io
 from classical_models import FEATURES, LABELS, blobs, fitted
 from sklearn.ensemble import (
@@ -247,6 +248,27 @@ def test_honest_support_vector_machines_are_taken(kernel, probability, n_classes
     model.pipeline.set_params(classifier__voting="soft" if probability else "hard").fit(rows[some], label[some])
     again = load_classical(written(model, tmp_path))
     assert np.array_equal(again.pipeline.predict(rows), model.pipeline.predict(rows))
+
+
+def test_another_version_of_scikit_learn_is_told_and_not_refused(tmp_path: Path) -> None:
+    path = written(fitted(LogisticRegression()), tmp_path)
+    notices: list[str] = []
+    load_classical(path, tell=notices.append)
+    assert notices == []
+    content = skops.io.load(path)
+    skops.io.dump({**content, "scikit_learn": "1.6.0"}, path)
+    assert load_classical(path, tell=notices.append).labels == LABELS
+    [notice] = notices
+    assert notice.startswith(f"{path} was written with scikit-learn 1.6.0 and {sklearn.__version__} is installed, ")
+    assert "train the model again" in notice
+
+
+def test_a_stacking_saved_before_it_had_a_seed_is_read(tmp_path: Path) -> None:
+    model = fitted(stacking_with(KNeighborsClassifier(3, algorithm="brute")))
+    del model.pipeline[-1].random_state
+    again = load_classical(written(model, tmp_path))
+    assert again.pipeline[-1].get_params()["random_state"] == 0
+    assert np.array_equal(again.predict_proba(blobs(9)[0]), model.predict_proba(blobs(9)[0]))
 
 
 def test_scores_that_are_no_numbers_are_refused() -> None:
