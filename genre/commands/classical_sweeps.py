@@ -104,7 +104,7 @@ def write_space_of_best(folder: Path, runs: Sequence[RunReport]) -> None:
     if best is None:
         return
     cfg: Any = OmegaConf.load(best.folder / "config.yaml")
-    if not cfg.report:
+    if not cfg.get("report", True):
         return
     features = load_features(cfg)
     deal = instantiate(cfg.protocol).deal(features.table)
