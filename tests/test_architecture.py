@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "features": {"audio"},
     "data": {"audio", "features"},
     "models": {"audio", "features", "data"},
-    "classical": {"audio", "features", "data"},
+    "classical": {"audio", "features", "data", "evaluation"},
     "inference": {"audio", "features", "data", "models", "classical"},
     "evaluation": set(),
     "commands": {"audio", "features", "data", "models", "classical", "inference", "evaluation"},

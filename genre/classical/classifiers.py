@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.utils.validation import has_fit_parameter
+
+from genre.classical.folds import Split, deal_folds
 
 
 class GroupedStacking(StackingClassifier):  # type: ignore[misc]  # scikit-learn has no types
@@ -21,18 +22,63 @@ class GroupedStacking(StackingClassifier):  # type: ignore[misc]  # scikit-learn
     both sides there, it would learn to trust whichever member remembers best.
     """
 
+    random_state: int | None = 0  # of models that were saved before they had one
+
+    def __init__(
+        self,
+        estimators: Sequence[tuple[str, BaseEstimator]],
+        final_estimator: BaseEstimator | None = None,
+        *,
+        cv: int = 5,
+        stack_method: str = "auto",
+        n_jobs: int | None = None,
+        passthrough: bool = False,
+        verbose: int = 0,
+        random_state: int | None = 0,
+    ) -> None:
+        super().__init__(
+            estimators,
+            final_estimator,
+            cv=cv,
+            stack_method=stack_method,
+            n_jobs=n_jobs,
+            passthrough=passthrough,
+            verbose=verbose,
+        )
+        self.random_state = random_state
+
     def fit(self, X: ArrayLike, y: ArrayLike, groups: ArrayLike | None = None) -> Self:
-        """Fit on rows ``X`` (n, n_features) with classes ``y`` (n,) and their ``groups`` (n,), by default all apart."""
+        """Fit on rows ``X`` (n, n_features) with classes ``y`` (n,) and their ``groups`` (n,), by default all apart.
+
+        Raises
+        ------
+        ConfigError
+            If there are too few groups for two folds.
+        """
         rows = np.asarray(X)
         groups = np.arange(len(rows)) if groups is None else np.asarray(groups)
-        n_folds: Any = self.cv  # type: ignore[has-type]
-        dealer = StratifiedGroupKFold(int(min(n_folds, len(np.unique(groups)))), shuffle=True, random_state=0)
-        self.cv = list(dealer.split(rows, y, groups))
+        n_folds: Any = self.cv
+        self.cv: Any = self.folds(np.asarray(y), groups)
         try:
             super().fit(rows, y)
         finally:
             self.cv = n_folds
         return self
+
+    def folds(
+        self, y: NDArray[Any], groups: NDArray[Any], *, tell: Callable[[str], None] = lambda _notice: None
+    ) -> list[Split]:
+        """Return the inner folds of rows with classes ``y`` (n,) and their ``groups`` (n,): see :func:`deal_folds`."""
+        return deal_folds(
+            y,
+            groups,
+            self.cv,
+            seed=self.random_state,
+            setting="classifier.estimator.n_folds",
+            otherwise="choose classifier=soft_voting, which has no folds, or add artists",
+            whole=True,
+            tell=tell,
+        )
 
 
 def soft_voting(members: Mapping[str, BaseEstimator]) -> VotingClassifier:

@@ -11,7 +11,7 @@ import os
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.pipeline import Pipeline
 
-from genre.classical.parts import check_trees, count_values
+from genre.classical.parts import check_parts, count_values
 from genre.data.clips import ClipSpec
 from genre.errors import CheckpointError, DataError, GenreError
 
@@ -45,7 +45,7 @@ TRUSTED = frozenset(
 )
 """Types a model file may hold beside those of scikit-learn and NumPy that skops knows to be harmless.
 
-Trees are followed by compiled code that does not look where it goes, so :mod:`genre.classical.parts` checks them.
+What is read by compiled code that does not look where it goes, such as trees, :mod:`genre.classical.parts` checks.
 """
 
 SMOOTHING = 0.01
@@ -147,6 +147,8 @@ class ClassicalModel:
         ------
         DataError
             If the features have another shape or are not finite numbers.
+        CheckpointError
+            If a score is not a finite number.
         """
         rows = np.asarray(features, dtype=np.float64)
         if rows.ndim != 2 or rows.shape[1] != len(self.feature_names):
@@ -156,7 +158,15 @@ class ClassicalModel:
             )
         if not np.isfinite(rows).all():
             raise DataError("features must be finite numbers; leave out clips that hold others")
-        return class_logits(self.pipeline, rows, len(self.labels)) if len(rows) else np.empty((0, len(self.labels)))
+        if not len(rows):
+            return np.empty((0, len(self.labels)))
+        logits = class_logits(self.pipeline, rows, len(self.labels))
+        if not np.isfinite(logits).all():
+            raise CheckpointError(
+                "the model gives scores that are not finite numbers: its training diverged or its file is damaged; "
+                "train it again, with another scaler or classifier if that does not help"
+            )
+        return logits
 
     def predict_proba(self, features: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the calibrated probability of each class, shape (n, n_classes), of features of shape (n, n_features).
@@ -165,6 +175,8 @@ class ClassicalModel:
         ------
         DataError
             If the features have another shape or are not finite numbers.
+        CheckpointError
+            If a score is not a finite number.
         """
         return np.asarray(softmax(self.logits(features) / self.temperature, axis=1))
 
@@ -218,25 +230,43 @@ def refused_types(estimator: Any) -> list[str]:
     return _untrusted(skops.io.get_untrusted_types(data=skops.io.dumps(estimator)))
 
 
-def load_classical(path: str | os.PathLike[str]) -> ClassicalModel:
+def load_classical(
+    path: str | os.PathLike[str], *, tell: Callable[[str], None] = lambda _notice: None
+) -> ClassicalModel:
     """Load a model that :meth:`ClassicalModel.save` wrote; nothing in the file is run.
+
+    Parameters
+    ----------
+    path
+        The file.
+    tell
+        Called with a sentence if it was written with another version of scikit-learn.
 
     Raises
     ------
     CheckpointError
         If the file is missing, is no such model, or asks for a type that is not trusted: the sentence names it.
     """
+    import sklearn
+
     file = Path(path)
     if not file.is_file():
         raise CheckpointError(f"there is no file {file}; name the model{SUFFIX} of a run")
     _refuse_untrusted(file)
     content = _read(file)
     try:
-        return _model(content)
-    except (KeyError, TypeError, ValueError, GenreError) as error:
+        model = _model(content)
+    except (AttributeError, KeyError, TypeError, ValueError, GenreError) as error:
         raise _not_a_model(
             file, f"{error}" if isinstance(error, GenreError) else f"wrong or missing: {error}"
         ) from error
+    written, installed = content.get("scikit_learn"), sklearn.__version__
+    if written != installed:
+        tell(
+            f"{file} was written with scikit-learn {written} and {installed} is installed, so that its answers may "
+            "differ; install that version, or train the model again, if they matter"
+        )
+    return model
 
 
 def class_logits(estimator: Any, rows: NDArray[np.float64], n_classes: int) -> NDArray[np.float64]:
@@ -305,7 +335,7 @@ def _model(content: Mapping[str, Any]) -> ClassicalModel:
         raise TypeError("pipeline")
     if not (np.isfinite(temperature) and temperature > 0):
         raise ValueError(f"temperature {temperature}")
-    check_trees(pipeline)
+    check_parts(pipeline)
     return ClassicalModel(
         pipeline=pipeline,
         labels=tuple(map(str, content["labels"])),

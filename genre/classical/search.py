@@ -2,6 +2,8 @@
 
 Every combination of a grid is a trial. Trials are judged by accuracy over tracks (or over clips) of rows the trial was
 not fitted on; equal ones by accuracy over clips, then by their order in the grid, which goes from simple to complex.
+The mean over a track's clips is that of calibrated probabilities, as of the finished model, for it depends on the scale
+of the scores: one temperature a trial, fitted on all rows that it is judged by.
 """
 
 from __future__ import annotations
@@ -18,24 +20,23 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, clone
-from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.pipeline import Pipeline
 
 from genre.checks import is_whole
 from genre.classical.classifiers import takes_groups, takes_weights
+from genre.classical.folds import Split, deal_folds
+from genre.classical.memory import bytes_of_split, free_memory, most_columns
 from genre.classical.model import class_logits, refused_types
 from genre.data.protocols.groups import group_tracks
 from genre.data.protocols.table import TrackTable
-from genre.errors import ConfigError, near_names
+from genre.errors import ConfigError, DataError, near_names
+from genre.evaluation.calibration import fit_temperature
 
 SCALER, TRANSFORM, CLASSIFIER = "scaler", "transform", "classifier"
 SCORES = ("track_accuracy", "clip_accuracy", "macro_recall")
 
 _TRIED_ROWS = 400
 _SIZES = ("n_estimators", "epochs")  # settings on which it depends how long a fit takes, but not what types come of it
-
-Split = tuple[NDArray[np.int64], NDArray[np.int64]]
-"""Rows to fit on, and rows to judge by."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +206,13 @@ def _refused(estimator: BaseEstimator) -> list[str]:
 
 
 def inner_folds(
-    table: TrackTable, rows: NDArray[np.int64], *, n_folds: int, seed: int, leaky: bool
+    table: TrackTable,
+    rows: NDArray[np.int64],
+    *,
+    n_folds: int,
+    seed: int,
+    leaky: bool,
+    tell: Callable[[str], None] = lambda _notice: None,
 ) -> tuple[list[Split], NDArray[np.int64]]:
     """Return folds within ``rows`` that keep artists and recordings together, and the group of each clip of ``table``.
 
@@ -216,11 +223,13 @@ def inner_folds(
     rows
         Clips to deal.
     n_folds
-        Number of folds; fewer if there are fewer groups.
+        Number of folds; fewer if there are too few groups (:func:`genre.classical.folds.deal_folds`).
     seed
         Of the deal.
     leaky
         Deal clips one by one, for a protocol that does so too.
+    tell
+        Called with a sentence if there are fewer folds.
 
     Raises
     ------
@@ -235,15 +244,16 @@ def inner_folds(
     group = np.arange(n_clips) if leaky else table.per_clip(group_tracks(table, by_artist=True))
     if n_folds == 0:
         return [], group
-    n_folds = min(n_folds, len(np.unique(group[rows])))
-    if n_folds < 2:
-        raise ConfigError("search.inner_folds needs two artists or recordings to part; set search.inner_folds=0")
-    label = table.per_clip(table.label)
-    dealer = StratifiedGroupKFold(n_folds, shuffle=True, random_state=seed)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # a class with fewer groups than folds is absent from some
-        folds = [(rows[fit], rows[judge]) for fit, judge in dealer.split(rows, label[rows], group[rows])]
-    return folds, group
+    folds = deal_folds(
+        table.per_clip(table.label)[rows],
+        group[rows],
+        n_folds,
+        seed=seed,
+        setting="search.inner_folds",
+        otherwise="set search.inner_folds=0, which tunes on the validation side, or add artists",
+        tell=tell,
+    )
+    return [(rows[fit], rows[judge]) for fit, judge in folds], group
 
 
 def tune(
@@ -255,6 +265,7 @@ def tune(
     score: str = "track_accuracy",
     jobs: int | None = None,
     progress: Callable[[int, int], None] = lambda _done, _total: None,
+    tell: Callable[[str], None] = lambda _notice: None,
 ) -> Search:
     """Try every combination of a grid.
 
@@ -271,28 +282,40 @@ def tune(
     score
         One of :data:`SCORES`.
     jobs
-        Processes; ``None`` is one a core. Each computes in cores / ``jobs`` threads.
+        Processes; ``None`` is one a core; fewer where so many do not fit into memory. Each computes in cores / ``jobs``
+        threads, or in fewer if so the thread pools are set.
     progress
         Called with (pieces of work done, in all).
+    tell
+        Called with a sentence for whatever is not quite done as it was asked for.
 
     Raises
     ------
     ConfigError
-        If a setting is wrong, or every trial failed.
+        If a setting is wrong, the transformed rows do not fit into memory, or every trial failed.
     """
     check_grid(pipeline, grid)
     if score not in SCORES:
         raise ConfigError(f"search.score={score} is unknown; {near_names(score, SCORES)}")
+    _check_folds_of_stacking(pipeline[-1], rows, splits, tell)
     combinations = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
-    jobs, threads = share_cores(jobs)
+    heads = list({repr(_head(one)): _set(pipeline, _head(one))[:-1] for one in combinations}.values())
+    jobs, threads = share_cores(_affordable(share_cores(jobs)[0], heads, rows, splits, tell))
     work = list(_work(combinations, len(splits), jobs))
     outcomes: list[list[_Outcome]] = [[] for _ in combinations]
     calls = ((pipeline, [combinations[i] for i in piece.trials], rows, splits[piece.split]) for piece in work)
+    finished: dict[int, Trial] = {}
+    judges = [judge for _, judge in splits]
     for done, (piece, results) in enumerate(zip(work, _run(calls, jobs, threads), strict=True), start=1):
         for number, outcome in zip(piece.trials, results, strict=True):
             outcomes[number].append(outcome)
+            if len(outcomes[number]) == len(splits):
+                finished[number] = _trial(
+                    number + 1, combinations[number], outcomes[number], rows=rows, judges=judges, score=score
+                )
+                outcomes[number].clear()
         progress(done, len(work))
-    trials = tuple(_trial(i + 1, combinations[i], outcomes[i], score) for i in range(len(combinations)))
+    trials = tuple(finished[number] for number in range(len(combinations)))
     if all(trial.fault for trial in trials):
         raise ConfigError(f"no setting of {pipeline[-1]} can be fitted: {trials[0].fault}")
     best = max((trial for trial in trials if not trial.fault), key=lambda trial: (*_rounded(trial), -trial.number))
@@ -310,11 +333,13 @@ def fit(pipeline: Pipeline, rows: Rows, train: NDArray[np.int64]) -> Pipeline:
 
 
 def share_cores(jobs: int | None) -> tuple[int, int]:
-    """Return processes and threads of each, so that their product is not more than the cores.
+    """Return processes and threads of each, so that their product is not more than the cores this process may use.
 
-    A process that was itself started to share work, as by a parallel launcher, has one of each.
+    A process has no more threads than thread pools are limited to, as by ``OMP_NUM_THREADS``. One that was itself
+    started to share work, as by a parallel launcher, has one of each.
     """
     import joblib
+    from threadpoolctl import threadpool_info
 
     if multiprocessing.parent_process() is not None:
         return 1, 1
@@ -322,7 +347,48 @@ def share_cores(jobs: int | None) -> tuple[int, int]:
     if jobs is not None and not is_whole(jobs, 1):
         raise ConfigError(f"search.jobs={jobs} is not a number of processes; leave it at null for one a core")
     jobs = cores if jobs is None else min(jobs, cores)
-    return jobs, max(1, cores // jobs)
+    limits = [pool["num_threads"] for pool in threadpool_info()]
+    return jobs, max(1, min(cores // jobs, *limits))
+
+
+def _affordable(
+    jobs: int, heads: Sequence[Pipeline], rows: Rows, splits: Sequence[Split], tell: Callable[[str], None]
+) -> int:
+    """Return how many of ``jobs`` processes fit into memory, each with transformed rows of its own.
+
+    Raises
+    ------
+    ConfigError
+        If there is not room for one.
+    """
+    n_columns = most_columns(heads, rows.features.shape[1])
+    of_one = max(bytes_of_split(n_columns, len(train), len(judge)) for train, judge in splits)
+    free = free_memory()
+    if free is None or jobs * of_one <= free:
+        return jobs
+    n_clips = max(len(train) + len(judge) for train, judge in splits)
+    need = (
+        f"{n_clips:,} clips of {n_columns:,} columns, which the transform makes, take about {of_one / 1e9:.1f} GB a "
+        f"process, and {free / 1e9:.1f} GB of memory are free"
+    )
+    if of_one > free:
+        raise ConfigError(
+            f"{need}; choose transform=none, transform=pca or feature_set=handcrafted, or fewer clips with data.hop_sec"
+        )
+    tell(f"search.jobs is lowered from {jobs} to {free // of_one}: {need}")
+    return free // of_one
+
+
+def _check_folds_of_stacking(
+    classifier: BaseEstimator, rows: Rows, splits: Sequence[Split], tell: Callable[[str], None]
+) -> None:
+    """Raise ConfigError before anything takes time if an ensemble cannot deal what it is fitted on to folds."""
+    if takes_groups(classifier):
+        notices: dict[str, None] = {}
+        for train, _ in splits:
+            classifier.folds(rows.label[train], rows.group[train], tell=notices.setdefault)
+        for notice in notices:
+            tell(notice)
 
 
 @dataclass(frozen=True)
@@ -333,11 +399,11 @@ class _Piece:
     trials: tuple[int, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Outcome:
-    track_accuracy: float
-    clip_accuracy: float
-    macro_recall: float
+    """What a trial said of the rows that it is judged by in one split; no logits if it failed."""
+
+    logits: NDArray[np.float64]
     seconds: float
     fault: str = ""
 
@@ -368,7 +434,7 @@ def _run(calls: Iterator[Any], jobs: int, threads: int) -> Iterator[list[_Outcom
 def _try(
     pipeline: Pipeline, combinations: Sequence[Mapping[str, Any]], rows: Rows, split: Split, *, threads: int
 ) -> list[_Outcome]:
-    """Fit and judge trials that differ in their classifier only."""
+    """Fit trials that differ in their classifier only, and ask them for the rows that they are judged by."""
     from threadpoolctl import threadpool_limits
 
     train, judge = split
@@ -387,25 +453,24 @@ def _try(
             try:
                 classifier.fit(before, rows.label[train], **rows.beside(classifier, train))
                 logits = class_logits(classifier, after, rows.n_classes)
-                outcomes.append(_judged(logits, rows.label[judge], rows.track[judge], started))
+                outcomes.append(_Outcome(logits, time.perf_counter() - started))
             except Exception as error:  # as above
                 outcomes.append(_failed(error, started))
             started = time.perf_counter()
     return outcomes
 
 
-def _judged(
-    logits: NDArray[np.float64], label: NDArray[np.int64], track: NDArray[np.int64], started: float
-) -> _Outcome:
-    probability = softmax(logits, axis=1)
-    by_track, of_track = tracks_of(probability, label, track)
-    right = by_track.argmax(axis=1) == of_track
-    return _Outcome(
-        track_accuracy=float(right.mean()),
-        clip_accuracy=float((probability.argmax(axis=1) == label).mean()),
-        macro_recall=float(np.mean([right[of_track == k].mean() for k in np.unique(of_track)])),
-        seconds=time.perf_counter() - started,
-    )
+def _scores(logits: Sequence[NDArray[np.float64]], rows: Rows, judges: Sequence[NDArray[np.int64]]) -> dict[str, float]:
+    """Return each of :data:`SCORES`, mean over splits, of the logits of the rows that are judged in each."""
+    temperature = fit_temperature(np.concatenate(logits), rows.label[np.concatenate(judges)])
+    scores: dict[str, list[float]] = {name: [] for name in SCORES}
+    for said, judge in zip(logits, judges, strict=True):
+        by_track, of_track = tracks_of(softmax(said / temperature, axis=1), rows.label[judge], rows.track[judge])
+        right = by_track.argmax(axis=1) == of_track
+        scores["track_accuracy"].append(right.mean())
+        scores["clip_accuracy"].append((said.argmax(axis=1) == rows.label[judge]).mean())
+        scores["macro_recall"].append(np.mean([right[of_track == k].mean() for k in np.unique(of_track)]))
+    return {name: float(np.mean(values)) for name, values in scores.items()}
 
 
 def tracks_of(
@@ -418,21 +483,29 @@ def tracks_of(
     return total / np.bincount(index)[:, None], label[first]
 
 
-def _trial(number: int, parameters: Mapping[str, Any], outcomes: Sequence[_Outcome], score: str) -> Trial:
-    return Trial(
-        number=number,
-        parameters=parameters,
-        score=float(np.mean([getattr(outcome, score) for outcome in outcomes])),
-        clip_accuracy=float(np.mean([outcome.clip_accuracy for outcome in outcomes])),
-        seconds=sum(outcome.seconds for outcome in outcomes),
-        fault=next((outcome.fault for outcome in outcomes if outcome.fault), ""),
-    )
+def _trial(
+    number: int,
+    parameters: Mapping[str, Any],
+    outcomes: Sequence[_Outcome],
+    *,
+    rows: Rows,
+    judges: Sequence[NDArray[np.int64]],
+    score: str,
+) -> Trial:
+    fault = next((outcome.fault for outcome in outcomes if outcome.fault), "")
+    scores = dict.fromkeys(SCORES, float("nan"))
+    if not fault:
+        try:
+            scores = _scores([outcome.logits for outcome in outcomes], rows, judges)
+        except DataError as error:  # scores that are no numbers
+            fault = str(error)
+    seconds = sum(outcome.seconds for outcome in outcomes)
+    return Trial(number, parameters, scores[score], scores["clip_accuracy"], seconds, fault)
 
 
 def _failed(error: Exception, started: float) -> _Outcome:
-    nan = float("nan")
     fault = " ".join(f"{type(error).__name__}: {error}".split())[:300]
-    return _Outcome(nan, nan, nan, time.perf_counter() - started, fault)
+    return _Outcome(np.empty((0, 0)), time.perf_counter() - started, fault)
 
 
 def _rounded(trial: Trial) -> tuple[float, float]:

@@ -17,8 +17,9 @@ from sklearn.pipeline import Pipeline
 
 import genre
 from genre.classical.classifiers import takes_weights
+from genre.classical.folds import Split
 from genre.classical.model import SUFFIX, ClassicalModel, count_values
-from genre.classical.search import Rows, Search, Split, fit, inner_folds, tune
+from genre.classical.search import Rows, Search, fit, inner_folds, tune
 from genre.commands import tensorboard
 from genre.commands.build import CLASSICAL_GROUPS, build_search, compared_settings, config_hash
 from genre.commands.command_file import keep_command
@@ -126,7 +127,16 @@ class Job:
             say(f"{self.name} takes no weights, so data.artist_balance does not change it")
         with work_bar(self.name) as progress:
             settings = self.cfg.search
-            search = tune(pipeline, grid, rows, splits, score=settings.score, jobs=settings.jobs, progress=progress)
+            search = tune(
+                pipeline,
+                grid,
+                rows,
+                splits,
+                score=settings.score,
+                jobs=settings.jobs,
+                progress=progress,
+                tell=_note,
+            )
         fitted = fit(search.pipeline, rows, deal.train)
         model = self._model(fitted, deal)
         seconds = time.perf_counter() - started
@@ -141,6 +151,7 @@ class Job:
             n_folds=self.cfg.search.inner_folds,
             seed=self.cfg.seed,
             leaky=self.protocol.leaky,
+            tell=_note,
         )
         values = self.features.values.astype(np.float64)
         n_classes = len(self.features.labels)
@@ -268,11 +279,14 @@ class Job:
                 f"accuracy {report.test.clip_accuracy:.3f}, {report.info.train_seconds:.1f} s"
             )
             return
-        tell_if_interrupted(before_page(self.folder))
-        write_space(self.folder, model, self.features, deal, report.info)
-        facts = {"model": str(self.folder / MODEL_FILE)}
+        console.print(summary(report, facts={"model": str(self.folder / MODEL_FILE)}))
         if self.cfg.report:
+            tell_if_interrupted(before_page(self.folder))
+            write_space(self.folder, model, self.features, deal, report.info)
             clips = self.features.clips
             page = write_run_page(self.folder, self.features.path_of, clips.clip_sec if clips else 0.0)
-            facts["page"] = str(page)
-        console.print(summary(report, facts=facts))
+            console.print(f"page: {page}", markup=False)
+
+
+def _note(notice: str) -> None:
+    tell_notices([notice])

@@ -87,7 +87,10 @@ def _told(settings: Sequence[Mapping[str, Any]]) -> list[tuple[str, ...]]:
 
 
 def write_space_of_best(folder: Path, runs: Sequence[RunReport]) -> None:
-    """Write the pictures of :func:`genre.commands.space.write_space` for the model that was best on validation."""
+    """Write the pictures of :func:`genre.commands.space.write_space` for the model that was best on validation.
+
+    They belong to the report: nothing is drawn with ``report=false``.
+    """
     from hydra.utils import instantiate
 
     from genre.classical.model import load_classical
@@ -101,6 +104,8 @@ def write_space_of_best(folder: Path, runs: Sequence[RunReport]) -> None:
     if best is None:
         return
     cfg: Any = OmegaConf.load(best.folder / "config.yaml")
+    if not cfg.get("report", True):
+        return
     features = load_features(cfg)
     deal = instantiate(cfg.protocol).deal(features.table)
     write_space(folder, load_classical(best.folder / MODEL_FILE), features, deal, best.info)

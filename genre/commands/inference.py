@@ -48,13 +48,13 @@ def run(cfg: DictConfig) -> None:
     inputs = [*plain_arguments().paths, *listed(cfg, "input")]
     _check(cfg, inputs)
     for line in _without_effect(cfg, inputs):
-        note(f"note: {line}", style="yellow")
+        _notice(line)
 
     def load() -> tuple[Predictor, Callable[[], Denoiser]]:
         with importing():
             from genre.inference.predictor import load_predictor
 
-        predictor = load_predictor(listed(cfg, "ckpt"))
+        predictor = load_predictor(listed(cfg, "ckpt"), tell=_notice)
         return predictor, denoiser_maker(cfg.denoise, predictor.clips.sample_rate)
 
     if cfg.export is not None:
@@ -68,6 +68,10 @@ def run(cfg: DictConfig) -> None:
         from genre.commands.heard_files import Files
 
         Files(cfg, predictor, make_denoiser).run(inputs)
+
+
+def _notice(sentence: str) -> None:
+    note(f"note: {sentence}", style="yellow")
 
 
 def _check(cfg: DictConfig, inputs: Sequence[str]) -> None:

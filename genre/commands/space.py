@@ -6,6 +6,7 @@ from pathlib import Path
 
 from genre.classical.explain import feature_space, importance
 from genre.classical.model import ClassicalModel
+from genre.commands.console import work_bar
 from genre.data.feature_set import FeatureSet
 from genre.data.protocols import Deal
 from genre.evaluation.canvas import save_png
@@ -17,7 +18,8 @@ from genre.evaluation.sweep_plots import clusters_figure, feature_space_figure, 
 def write_space(folder: Path, model: ClassicalModel, features: FeatureSet, deal: Deal, info: RunInfo) -> None:
     """Write ``feature_importance.csv`` and ``.png``, ``feature_space.png`` and ``feature_clusters.png``.
 
-    Importance is measured on validation clips; the space is that of training clips. Test clips are not looked at.
+    Importance is measured on a bounded number of validation clips, drawn over the tracks, and says of how many; the
+    space is that of training clips. Test clips are not looked at.
 
     Parameters
     ----------
@@ -30,11 +32,24 @@ def write_space(folder: Path, model: ClassicalModel, features: FeatureSet, deal:
     info
         Facts of the run, for the headings.
     """
-    weight = importance(model, features.values[deal.val], features.label[deal.val], seed=info.seed)
+    val = deal.val
+    with work_bar("importance of features") as progress:
+        weight = importance(
+            model, features.values[val], features.label[val], features.track[val], seed=info.seed, progress=progress
+        )
     order = sorted(range(len(features.names)), key=lambda column: -weight.drop[column])
-    rows = [(features.names[column], f"{weight.drop[column]:.6f}", f"{weight.spread[column]:.6f}") for column in order]
-    write_csv(folder / "feature_importance.csv", [("feature", "accuracy_lost", "deviation"), *rows])
-    figure = importance_figure(features.names, weight.drop, weight.spread, heading(info, "val"))
+    measured = weight.n_clips, weight.repeats
+    rows = [
+        (features.names[column], f"{weight.drop[column]:.6f}", f"{weight.spread[column]:.6f}", *measured)
+        for column in order
+    ]
+    write_csv(
+        folder / "feature_importance.csv", [("feature", "accuracy_lost", "deviation", "clips", "shuffles"), *rows]
+    )
+    above = heading(info, "val")
+    figure = importance_figure(
+        features.names, weight.drop, weight.spread, above, n_clips=weight.n_clips, repeats=weight.repeats
+    )
     save_png(figure, folder / "feature_importance.png")
     label = features.label[deal.train]
     space = feature_space(features.values[deal.train], label, seed=info.seed)

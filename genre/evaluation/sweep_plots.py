@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from genre.errors import counted
 from genre.evaluation.canvas import ACCENT, DARK, FAINT, INK, LIGHT, WARNING, Heading, canvas, class_name, plain, quiet
 
 TOP_FEATURES = 20
@@ -110,7 +111,13 @@ def trials_figure(
 
 
 def importance_figure(
-    names: Sequence[str], drop: NDArray[np.float64], spread: NDArray[np.float64], heading: Heading
+    names: Sequence[str],
+    drop: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    heading: Heading,
+    *,
+    n_clips: int,
+    repeats: int,
 ) -> Figure:
     """Draw how much accuracy is lost when a feature is shuffled, for the 20 features that count most.
 
@@ -124,6 +131,8 @@ def importance_figure(
         Mean and standard deviation over repeats of the loss of accuracy, shape (n_features,).
     heading
         What the picture is of.
+    n_clips, repeats
+        How many clips were looked at, and how often each feature was shuffled.
 
     References
     ----------
@@ -139,7 +148,8 @@ def importance_figure(
     axes = body.subplots()
     axes.barh(range(len(order)), drop[order], xerr=spread[order], color=LIGHT, ecolor=FAINT, height=0.7)
     axes.set_yticks(range(len(order)), [plain(names[place], 30) for place in order], fontsize=9)
-    axes.set_xlabel("clip accuracy lost when the feature is shuffled (mean and deviation over repeats)", fontsize=9)
+    measured = f"{counted(n_clips, 'clip')}, mean and deviation of {counted(repeats, 'shuffle')}"
+    axes.set_xlabel(f"clip accuracy lost when the feature is shuffled ({measured})", fontsize=9)
     axes.axvline(0, color=INK, linewidth=0.8)
     axes.set_ylim(-0.6, len(order) - 0.4)
     axes.tick_params(axis="y", length=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -205,13 +205,15 @@ class Ensemble(Predictor):
         return mean
 
 
-def load_predictor(paths: Sequence[str | Path]) -> Predictor:
+def load_predictor(paths: Sequence[str | Path], *, tell: Callable[[str], None] = lambda _notice: None) -> Predictor:
     """Return the model of a file, or the ensemble of several.
 
     Parameters
     ----------
     paths
         Checkpoints of networks, skops files of classical models, and folders of runs that hold one.
+    tell
+        Called with a sentence for whatever the user should know of a file that is used all the same.
 
     Raises
     ------
@@ -220,16 +222,16 @@ def load_predictor(paths: Sequence[str | Path]) -> Predictor:
     """
     if not paths:
         raise CheckpointError("no model is given; name it with ckpt=..., such as the best.ckpt of a run")
-    members = [_load(Path(path)) for path in paths]
+    members = [_load(Path(path), tell) for path in paths]
     return members[0] if len(members) == 1 else Ensemble(members)
 
 
-def _load(path: Path) -> Predictor:
+def _load(path: Path, tell: Callable[[str], None]) -> Predictor:
     from genre.classical.model import SUFFIX, load_classical
 
     path = file_of_run(path, BEST, f"model{SUFFIX}")
     if path.suffix == SUFFIX or is_classical(path):
-        return ClassicalPredictor(load_classical(path))
+        return ClassicalPredictor(load_classical(path, tell=tell))
     return DeepPredictor(load_model(path))
 
 

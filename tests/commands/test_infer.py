@@ -623,7 +623,7 @@ def test_interrupted_among_files_it_says_how_many_were_heard_and_shows_their_ans
 def test_interrupted_before_any_file_it_only_says_so(
     infer, music: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(*args: object) -> None:
+    def interrupt(*args: object, **more: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("genre.inference.predictor.load_predictor", interrupt)

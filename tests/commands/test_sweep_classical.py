@@ -21,6 +21,7 @@ from genre.commands import classical_sweeps
 from genre.commands import features as loading
 from genre.commands.build import build_search
 from genre.data.features_csv import read_features_csv
+from genre.errors import ConfigError
 from genre.evaluation import sweep_plots
 from genre.evaluation.report import read_run
 
@@ -135,6 +136,19 @@ def test_a_run_leaves_every_file(sweep, data, tmp_path: Path) -> None:
     [kept] = [row for row in trials if row["kept"] == "true"]
     assert json.loads((run / "chosen.json").read_text()) == {"C": float(kept["classifier.C"])}
     assert float(kept["track_accuracy"]) == max(float(row["track_accuracy"]) for row in trials)
+    assert float(kept["track_accuracy"]) == pytest.approx(metrics["val"]["track_accuracy"], abs=1e-6)
+
+
+def test_the_summary_comes_before_the_features_are_looked_at(sweep, data, monkeypatch, tmp_path: Path) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ConfigError("the features are not looked at")
+
+    monkeypatch.setattr("genre.commands.classical.write_space", broken)
+    settings = (*data, "classifier=ridge", "classifier.grid={}")
+    result = sweep(*settings, f"hydra.run.dir={tmp_path / 'run'}", "report=true")
+    assert result.status == 1
+    assert "track accuracy" in result.out
+    assert "the features are not looked at" in result.err
 
 
 def test_clips_and_sides_are_those_of_training(sweep, train, data, tmp_path: Path) -> None:

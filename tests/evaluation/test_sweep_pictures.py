@@ -91,16 +91,17 @@ def test_trials_show_every_score_and_which_was_kept() -> None:
 
 def test_importance_shows_the_twenty_that_count_most() -> None:
     names = [f"feature {i}" for i in range(30)]
-    figure = importance_figure(names, np.arange(30) / 100, np.zeros(30), ABOVE)
+    figure = importance_figure(names, np.arange(30) / 100, np.zeros(30), ABOVE, n_clips=80, repeats=3)
     shown = list(dict.fromkeys(text for text in texts(figure) if text.startswith("feature")))  # a tick has two labels
     assert shown == [f"feature {i}" for i in range(10, 30)]
+    assert any("80 clips, mean and deviation of 3 shuffles" in text for text in texts(figure))
 
 
 def test_importance_of_nothing_is_said_in_a_sentence() -> None:
-    figure = importance_figure(["a", "b"], np.zeros(2), np.zeros(2), ABOVE)
+    figure = importance_figure(["a", "b"], np.zeros(2), np.zeros(2), ABOVE, n_clips=80, repeats=3)
     assert "no feature changes the accuracy on validation when shuffled" in texts(figure)
     assert not figure.findobj(lambda part: type(part).__name__ == "Axes")
-    assert "a" in texts(importance_figure(["a", "b"], np.zeros(2), np.full(2, 0.1), ABOVE))
+    assert "a" in texts(importance_figure(["a", "b"], np.zeros(2), np.full(2, 0.1), ABOVE, n_clips=80, repeats=3))
 
 
 def test_feature_space_names_the_genres_and_the_variance() -> None:

@@ -151,6 +151,15 @@ def test_classical_model_listens_through_the_same_interface(tmp_path: Path, clip
     np.testing.assert_allclose(both.probabilities(clips), (expected + deep) / 2, atol=1e-6)
 
 
+def test_what_is_to_be_known_of_a_model_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("sklearn.__version__", "1.6.0")
+        classical(ClipSpec(clip_sec=1.0, sample_rate=RATE)).save(tmp_path / "model.skops")
+    notices: list[str] = []
+    assert load_predictor([tmp_path], tell=notices.append).labels == LABELS
+    assert ["scikit-learn 1.6.0" in notice for notice in notices] == [True]
+
+
 @pytest.mark.parametrize("model", [classical(None), classical(ClipSpec(), n_features=5)])
 def test_classical_model_of_a_feature_table_cannot_listen(model: ClassicalModel) -> None:
     with pytest.raises(CheckpointError, match="learnt from a feature table"):
