@@ -189,6 +189,7 @@ def _measured(name: str, scratch: Path, arguments: argparse.Namespace) -> Result
     )
     gflop = _gflop(bare) / arguments.batch_size
     trainer = build_trainer(cfg, scratch / f"run_{name}").trainer
+    trainer.limit_predict_batches = cfg.trainer.limit_train_batches  # which a command may not: its figures are of all
     training = _in_turns(trainer, lambda: trainer.fit(model, data), bare.train)
     inference = _in_turns(trainer, lambda: trainer.predict(model, data.loader("train")), bare.predict)
     core_seconds = _median(training.bare, "processor") / arguments.batch_size
@@ -227,7 +228,6 @@ def _configuration(name: str, scratch: Path, arguments: argparse.Namespace) -> A
         "trainer.max_epochs=1",
         f"+trainer.limit_train_batches={steps}",
         "+trainer.limit_val_batches=1",
-        f"+trainer.limit_predict_batches={steps}",
     ]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         return compose("train", overrides=overrides)
